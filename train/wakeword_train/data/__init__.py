@@ -1,0 +1,1 @@
+"""Clips, speech synthesis, augmentation, features and splits."""
