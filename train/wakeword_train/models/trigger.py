@@ -1,0 +1,96 @@
+"""The trigger model: causal convolution with stride, two GRUs, a sigmoid per word and step.
+
+One builder, four presets. ``course`` is the published assignment of the deep learning course
+(Conv1D 196 x 15 with stride 4, two GRU(128), batch norm, dropout; 522,561 parameters on its 101
+spectrogram bins), kept as the reference row. The others drop what a microcontroller pays for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from wakeword.errors import ConfigError
+from wakeword.frontend import BINS
+
+__all__ = ["PRESETS", "TriggerConfig", "build"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TriggerConfig:
+    """Sizes of the trigger model.
+
+    ``kernel`` and ``stride`` count feature frames of 10 ms; ``units`` is the width of each GRU.
+    ``reset_after`` applies the reset gate behind the recurrent product (Keras 3), which keeps the
+    exported step at two products a layer; the course put it before.
+    """
+
+    filters: int = 64
+    kernel: int = 6
+    stride: int = 3
+    units: tuple[int, ...] = (64, 64)
+    reset_after: bool = True
+    batch_norm: bool = False
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.stride <= self.kernel:
+            raise ConfigError(f"stride={self.stride}: need 1 <= stride <= kernel={self.kernel}")
+        if self.filters < 1 or not self.units or min(self.units) < 1:
+            raise ConfigError(f"filters={self.filters}, units={self.units}: need at least 1 each")
+        if not 0 <= self.dropout < 1:
+            raise ConfigError(f"dropout={self.dropout}: need 0 <= dropout < 1")
+
+
+PRESETS = {
+    "tiny": TriggerConfig(filters=32, units=(32, 32)),
+    "small": TriggerConfig(),
+    "base": TriggerConfig(filters=96, units=(96, 96)),
+    "course": TriggerConfig(
+        filters=196, kernel=15, stride=4, units=(128, 128),
+        reset_after=False, batch_norm=True, dropout=0.8,
+    ),  # fmt: skip
+}
+
+
+def build(config: TriggerConfig, words: int, features: int = BINS) -> Any:
+    """Build the Keras model.
+
+    Args:
+        config: its sizes, usually ``PRESETS[name]``.
+        words: sigmoids, at least 1.
+        features: bins of a frame.
+
+    Returns:
+        A ``keras.Model`` from (B, T, features), the raw features / 256, to probabilities
+        (B, T // stride, words). Step s sees frames up to s * stride + stride - 1 and no later one.
+
+    Raises:
+        ConfigError: ``words`` is below 1.
+    """
+    import keras
+    from keras import layers
+
+    if words < 1:
+        raise ConfigError(f"words={words}: need at least 1")
+    frames = keras.Input((None, features), name="frames")
+    # What lies before the stream is silence, as in the runtime's first steps.
+    y = layers.ZeroPadding1D((config.kernel - config.stride, 0), name="history")(frames)
+    y = layers.Conv1D(config.filters, config.kernel, strides=config.stride, name="conv")(y)
+    if config.batch_norm:
+        y = layers.BatchNormalization(name="conv_norm")(y)
+    y = layers.ReLU(name="relu")(y)
+    if config.dropout:
+        y = layers.Dropout(config.dropout)(y)
+    for index, units in enumerate(config.units):
+        y = layers.GRU(
+            units, return_sequences=True, reset_after=config.reset_after, name=f"gru_{index}"
+        )(y)
+        if config.dropout:
+            y = layers.Dropout(config.dropout)(y)
+        if config.batch_norm:
+            y = layers.BatchNormalization(name=f"gru_{index}_norm")(y)
+    if config.dropout:
+        y = layers.Dropout(config.dropout)(y)
+    probs = layers.Dense(words, activation="sigmoid", name="words")(y)
+    return keras.Model(frames, probs, name="trigger")

@@ -1,0 +1,178 @@
+"""Turn a trained trigger model into one TFLite step: frames and state in, scores and state out.
+
+No loop, no hidden variable: the state is a plain tensor. The recurrent and the input products stay
+apart, so the int8 state keeps the scale of tanh and its output is copied to the next input byte for
+byte. The converter runs in a process of its own, since it ends some failures with a crash.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wakeword.errors import ExportError
+from wakeword_train.models.trigger import TriggerConfig
+
+__all__ = ["StepWeights", "convert", "representative_steps", "step_weights"]
+
+FloatArray = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class StepWeights:
+    """The weights of one step, batch norms folded in.
+
+    ``conv`` (K * F, C) and its bias; per layer ``kernel`` (In, 3 H), ``recurrent`` (H, 3 H),
+    ``bias`` (2, 3 H) with gates in Keras' order update, reset, candidate; ``head`` (H, W) and bias.
+    """
+
+    kernel: int
+    stride: int
+    reset_after: bool
+    arrays: Mapping[str, FloatArray]
+
+    @property
+    def layers(self) -> int:
+        """Number of recurrent layers."""
+        return sum(name.startswith("recurrent_") for name in self.arrays)
+
+    @property
+    def units(self) -> tuple[int, ...]:
+        """State width of each layer."""
+        return tuple(self.arrays[f"recurrent_{i}"].shape[0] for i in range(self.layers))
+
+
+def step_weights(model: Any, config: TriggerConfig, words: int) -> StepWeights:
+    """Collect the weights of a Keras trigger model, keeping only its first ``words`` heads.
+
+    Batch norm behind the convolution folds into it; batch norm behind a GRU folds into the product
+    that reads it.
+    """
+
+    def norm(name: str) -> tuple[FloatArray, FloatArray] | None:
+        if not config.batch_norm:
+            return None
+        layer = model.get_layer(name)
+        gamma, beta, mean, var = (np.asarray(w) for w in layer.get_weights())
+        scale = gamma / np.sqrt(var + layer.epsilon)
+        return scale, beta - mean * scale
+
+    conv, conv_bias = (np.asarray(w) for w in model.get_layer("conv").get_weights())
+    conv = conv.reshape(-1, conv.shape[-1])
+    if (folded := norm("conv_norm")) is not None:
+        conv, conv_bias = conv * folded[0], conv_bias * folded[0] + folded[1]
+    arrays: dict[str, FloatArray] = {"conv": conv, "conv_bias": conv_bias}
+    below: tuple[FloatArray, FloatArray] | None = None
+    for index in range(len(config.units)):
+        kernel, recurrent, bias = (
+            np.asarray(w) for w in model.get_layer(f"gru_{index}").get_weights()
+        )
+        bias = bias if config.reset_after else np.stack([bias, np.zeros_like(bias)])
+        if below is not None:
+            bias = bias + np.stack([below[1] @ kernel, np.zeros(kernel.shape[1], np.float32)])
+            kernel = kernel * below[0][:, None]
+        arrays |= {f"kernel_{index}": kernel, f"recurrent_{index}": recurrent}
+        arrays |= {f"bias_{index}": bias}
+        below = norm(f"gru_{index}_norm")
+    head, head_bias = (np.asarray(w) for w in model.get_layer("words").get_weights())
+    if below is not None:
+        head, head_bias = head * below[0][:, None], head_bias + below[1] @ head
+    arrays |= {"head": head[:, :words], "head_bias": head_bias[:words]}
+    return StepWeights(
+        config.kernel,
+        config.stride,
+        config.reset_after,
+        {name: np.ascontiguousarray(a, np.float32) for name, a in arrays.items()},
+    )
+
+
+def representative_steps(
+    weights: StepWeights, streams: NDArray[np.uint16], every: int = 7
+) -> dict[str, FloatArray]:
+    """Run the float step over feature windows and keep what it sees, states included.
+
+    Args:
+        weights: of the step.
+        streams: shape (B, T, F), raw features.
+        every: keep one step in this many.
+
+    Returns:
+        Input name to array, all with the same first axis.
+    """
+
+    def sigmoid(x: FloatArray) -> FloatArray:
+        return np.asarray(0.5 * np.tanh(0.5 * x) + 0.5, np.float32)
+
+    w = weights.arrays
+    batch, count, bins = streams.shape
+    padded = np.zeros((batch, count + weights.kernel - weights.stride, bins), np.float32)
+    padded[:, weights.kernel - weights.stride :] = streams.astype(np.float32) / 256
+    state = [np.zeros((batch, h), np.float32) for h in weights.units]
+    kept: dict[str, list[FloatArray]] = {"frames": []} | {
+        f"state_{i}": [] for i in range(weights.layers)
+    }
+    for step in range(count // weights.stride):
+        first = step * weights.stride
+        frames = padded[:, first : first + weights.kernel]
+        if step % every == 0:
+            kept["frames"].append(frames)
+            for i, h in enumerate(state):
+                kept[f"state_{i}"].append(h)
+        y = np.maximum(frames.reshape(batch, -1) @ w["conv"] + w["conv_bias"], 0)
+        for i, h in enumerate(state):
+            x = y @ w[f"kernel_{i}"] + w[f"bias_{i}"][0]
+            size = h.shape[1]
+            if weights.reset_after:
+                r = h @ w[f"recurrent_{i}"] + w[f"bias_{i}"][1]
+                gates = sigmoid(x[:, : 2 * size] + r[:, : 2 * size])
+                new = np.tanh(x[:, 2 * size :] + gates[:, size:] * r[:, 2 * size :])
+            else:
+                u = w[f"recurrent_{i}"]
+                gates = sigmoid(x[:, : 2 * size] + h @ u[:, : 2 * size])
+                new = np.tanh(x[:, 2 * size :] + (gates[:, size:] * h) @ u[:, 2 * size :])
+            state[i] = y = gates[:, :size] * h + (1 - gates[:, :size]) * new
+    return {name: np.concatenate(rows) for name, rows in kept.items()}
+
+
+def convert(
+    weights: StepWeights, calibration: Mapping[str, FloatArray] | None
+) -> tuple[bytes, dict[str, list[str]]]:
+    """Convert the step in a separate process.
+
+    Args:
+        weights: of the step.
+        calibration: what :func:`representative_steps` kept, for int8; None for float32.
+
+    Returns:
+        The TFLite file, and the names of its inputs and outputs in the order of the graph.
+
+    Raises:
+        ExportError: the converter failed; its last words are in the message.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        base = Path(folder)
+        np.savez(base / "weights.npz", **weights.arrays)
+        if calibration is not None:
+            np.savez(base / "calibration.npz", **calibration)
+        (base / "step.json").write_text(
+            json.dumps({"kernel": weights.kernel, "reset_after": weights.reset_after})
+        )
+        done = subprocess.run(
+            [sys.executable, "-m", "wakeword_train.tflite_step", str(base)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0 or not (base / "tensors.json").is_file():
+            tail = " | ".join(done.stderr.strip().splitlines()[-3:])
+            raise ExportError(f"the TFLite converter ended with {done.returncode}: {tail}")
+        return (base / "step.tflite").read_bytes(), json.loads((base / "tensors.json").read_text())
