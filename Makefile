@@ -1,0 +1,61 @@
+# make demo   hear the shipped word in the shipped recording (installs the runtime only, into .venv)
+# make test   lint, types and tests (installs everything developers need, into .venv-dev)
+# make lint   the first two of these
+# make model  train the shipped model again (hours; README, "Training")
+# make clean  remove what the others made
+#
+# Needs make, and Python 3.10 to 3.13 with venv. Another interpreter: make demo PYTHON=python3.12
+
+PYTHON ?= python3
+VENV ?= .venv
+DEV_VENV ?= .venv-dev
+RECORDING ?= wakeword/demo/computer.flac
+
+# Written last, so a half-made environment is made anew; named by the interpreter, so another one counts.
+STAMP = installed-$(notdir $(PYTHON))
+
+.PHONY: demo test lint model clean
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/$(STAMP)
+	$(VENV)/bin/wakeword detect $(RECORDING)
+
+test: lint
+	$(DEV_VENV)/bin/python -m pytest
+
+lint: $(DEV_VENV)/$(STAMP)
+	$(DEV_VENV)/bin/ruff check .
+	$(DEV_VENV)/bin/ruff format --check .
+	$(DEV_VENV)/bin/mypy
+
+model: $(DEV_VENV)/$(STAMP)
+	$(DEV_VENV)/bin/python -m wakeword_train.recipes.trigger --shipped
+
+clean:
+	rm -rf $(VENV) $(DEV_VENV) build dist *.egg-info train/*.egg-info
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find wakeword train firmware_export tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/$(STAMP): pyproject.toml
+	$(call make_venv,$(VENV),.)
+
+$(DEV_VENV)/$(STAMP): pyproject.toml
+	$(call make_venv,$(DEV_VENV),.[dev])
+
+# $(call make_venv,FOLDER,WHAT): an environment with this checkout in it.
+# A 32-bit system on a 64-bit ARM kernel calls itself aarch64, and pip would look for wheels that it
+# cannot use; linux32 makes it tell the truth.
+define make_venv
+	@command -v $(PYTHON) >/dev/null || { \
+	  echo "$(PYTHON) is missing. On Debian, Ubuntu and Raspberry Pi OS: sudo apt install python3 python3-venv" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' || { \
+	  echo "$$($(PYTHON) --version): Python 3.10 to 3.13 is needed. Name one: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+	  echo "$(PYTHON) has no venv module. On Debian, Ubuntu and Raspberry Pi OS: sudo apt install python3-venv" >&2; exit 1; }
+	@echo "Installing into $(1)" >&2
+	@rm -rf $(1)
+	@$(PYTHON) -m venv $(1)
+	@$$($(PYTHON) -c 'import platform, struct; print("linux32" * (platform.machine() == "aarch64" and struct.calcsize("P") == 4))') \
+	  $(1)/bin/python -m pip install --quiet --disable-pip-version-check --editable '$(2)'
+	@touch $@
+endef
