@@ -1,6 +1,6 @@
 # make demo   hear the shipped word in the shipped recording (installs the runtime only, into .venv)
 # make test   lint, types and tests (installs everything developers need, into .venv-dev)
-# make lint   the first two of these
+# make lint   lint and types alone
 # make model  train the shipped model again (hours; README, "Training")
 # make clean  remove what the others made
 #
