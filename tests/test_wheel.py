@@ -42,6 +42,14 @@ def names(wheel: Path) -> list[str]:
         return archive.namelist()
 
 
+def run(*command: str | Path, cwd: Path) -> str:
+    """Run without our checkout on the path, and return stdout; fail with what it said."""
+    env = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
+    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
 def requirements(package: Distribution) -> list[Requirement]:
     """What a distribution needs here, extras left out."""
     found = [Requirement(line) for line in package.requires or []]
@@ -68,7 +76,7 @@ def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     venv.create(home, symlinks=True, with_pip=False)
     interpreter = home / "bin" / "python"
     pip = [sys.executable, "-m", "pip", "--python", str(interpreter), "install", "--no-index"]
-    subprocess.run([*pip, "--no-deps", "--quiet", str(wheel)], check=True)
+    run(*pip, "--no-deps", "--quiet", wheel, cwd=home)
     (site,) = home.glob("lib/python3.*/site-packages")
     (info,) = site.glob("wakeword-*.dist-info")
     for needed in closure(Distribution.at(info)).values():
@@ -77,14 +85,6 @@ def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             if source.exists() and not (site / top).exists() and top != "__pycache__":
                 (site / top).symlink_to(source)
     return interpreter
-
-
-def run(*command: str | Path, cwd: Path) -> str:
-    """Run without our checkout on the path, and return stdout; fail with what it said."""
-    env = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
-    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 def test_wheel_has_exactly_three_top_level_names(names: list[str]) -> None:
