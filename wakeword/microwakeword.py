@@ -1,0 +1,157 @@
+"""Run microWakeWord version 2 models, the ones ESPHome devices use, as they are.
+
+They keep their state in TFLite resource variables, which no runtime but a new interpreter resets.
+
+Source: https://github.com/kahrendt/microWakeWord; the decision is that of ``pymicro-wakeword``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wakeword.bundle import Bundle
+from wakeword.bundle_check import FRONTEND, model_name
+from wakeword.decide import DecisionConfig
+from wakeword.errors import BundleError, ConfigError, DeviceError
+from wakeword.frontend import BINS
+from wakeword.model import quantised
+from wakeword.runtime import open_interpreter, runtimes_to_try
+
+__all__ = ["MicroStream", "check_micro"]
+
+# Their feature is raw x 10 / 256.
+_RAW_PER_FEATURE = 25.6
+MAX_STRIDE = 64
+
+
+def check_micro(data: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """Check a microWakeWord JSON and return the fields of :class:`~wakeword.bundle.Bundle`.
+
+    Its own keys beyond those needed here are let through: the format is not ours.
+
+    Raises:
+        BundleError: another version, another feature step, or a field is missing or wrong.
+    """
+
+    def refuse(name: str, value: object, rule: str) -> BundleError:
+        return BundleError(f"{path}: {name} is {value!r:.200}; {rule}")
+
+    if data.get("version") != 2:
+        raise refuse("version", data.get("version"), "of microWakeWord models, 2 is read")
+    word = data.get("wake_word")
+    if not isinstance(word, str) or not word.strip() or len(word) > 64 or not word.isprintable():
+        raise refuse("wake_word", word, "need up to 64 printable characters")
+    micro = data.get("micro")
+    if not isinstance(micro, dict):
+        raise refuse("micro", micro, "need an object")
+    if micro.get("feature_step_size") != 10:
+        raise refuse("micro.feature_step_size", micro.get("feature_step_size"), "need 10 (ms)")
+    try:
+        decision = DecisionConfig(
+            threshold=micro.get("probability_cutoff", math.nan),
+            smooth_steps=micro.get("sliding_window_size", 0),
+        )
+    except ConfigError as exc:
+        raise refuse("micro", micro, str(exc)) from exc
+    return {
+        "words": (word,),
+        "model": model_name(data.get("model"), path),
+        "frontend": dict(FRONTEND),
+        "step": {},
+        "tensors": {},
+        "decision": {word: decision},
+        "operating_points": {},
+        "training": {},
+        "ledger": (),
+    }
+
+
+class MicroStream:
+    """A microWakeWord model on a stream of raw frames.
+
+    Args:
+        bundle: of kind "microwakeword".
+        runtime: "litert", "tflite-runtime" or "tf"; None takes the first that works.
+
+    Raises:
+        BundleError: the model is damaged or is no microWakeWord version 2 model.
+        ConfigError: no such runtime, or "numpy", which has no resource variables.
+        DeviceError: no TFLite runtime works here.
+    """
+
+    def __init__(self, bundle: Bundle, runtime: str | None = None) -> None:
+        def refuse(message: str) -> BundleError:
+            return BundleError(f"{bundle.path}: {message}; it is no microWakeWord v2 model")
+
+        if runtime == "numpy":
+            raise ConfigError("runtime='numpy': a microWakeWord model needs a TFLite runtime")
+        self.words = bundle.words
+        self._model = bundle.model_bytes
+        self._runtime = self._first_working(runtime)
+        self.reset()
+        inputs, outputs = (
+            getattr(self._interpreter, f"get_{side}_details")() for side in ("input", "output")
+        )
+        if len(inputs) != 1 or len(outputs) != 1:
+            raise refuse(f"{len(inputs)} inputs, {len(outputs)} outputs, need one each")
+        shape = tuple(inputs[0]["shape"].tolist())
+        if len(shape) != 3 or shape[::2] != (1, BINS) or not 1 <= shape[1] <= MAX_STRIDE:
+            raise refuse(f"its input has shape {shape}, need (1, stride, {BINS})")
+        if tuple(outputs[0]["shape"]) != (1, 1):
+            raise refuse(f"its output has shape {tuple(outputs[0]['shape'])}, need (1, 1)")
+        ends = []
+        for name, detail in (("input", inputs[0]), ("output", outputs[0])):
+            dtype, how = np.dtype(detail["dtype"]), detail["quantization_parameters"]
+            if dtype not in (np.int8, np.uint8):
+                raise refuse(f"its {name} is {dtype}, need int8 or uint8")
+            ends.append(quantised(name, dtype, how["scales"], how["zero_points"], refuse))
+        self.stride = shape[1]
+        self._quantised = ends[0].of_raw(_RAW_PER_FEATURE)
+        self._probs = ends[1].probs()
+        self._nothing = np.empty((0, 1), np.float32)
+
+    def _first_working(self, runtime: str | None) -> str:
+        """Return the first runtime that opens the model."""
+        reasons = []
+        for name in runtimes_to_try(runtime):
+            if name == "numpy":
+                continue
+            try:
+                open_interpreter(self._model, name)
+            except DeviceError as exc:
+                reasons.append(str(exc))
+                continue
+            return name
+        raise DeviceError(
+            "no TFLite runtime works here, and a microWakeWord model needs one: "
+            + ("; ".join(reasons) or "pip install ai-edge-litert")
+        )
+
+    def reset(self) -> None:
+        """Forget the stream: a new interpreter, since nothing else clears its variables."""
+        self._interpreter = open_interpreter(self._model, self._runtime)
+        self._frames = int(self._interpreter.get_input_details()[0]["index"])
+        self._score = int(self._interpreter.get_output_details()[0]["index"])
+        self._pending: NDArray[np.uint16] | None = None
+
+    def feed(self, frames: NDArray[np.uint16]) -> NDArray[np.float32]:
+        """Take frames (T, 40), any T; return the probabilities (n, 1) of the steps completed."""
+        if self._pending is not None:
+            frames = np.concatenate((self._pending, frames))
+        usable = len(frames) // self.stride * self.stride
+        self._pending = frames[usable:].copy() if usable < len(frames) else None
+        if not usable:
+            return self._nothing
+        batch = self._quantised[frames[:usable]][None]
+        interpreter, scores = self._interpreter, []
+        for start in range(0, usable, self.stride):
+            interpreter.set_tensor(self._frames, batch[:, start : start + self.stride])
+            interpreter.invoke()
+            scores.append(interpreter.get_tensor(self._score))
+        return self._probs[np.concatenate(scores).view(np.uint8)]

@@ -1,0 +1,333 @@
+"""Run a model one step at a time: feature frames and the state in, probabilities and state out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wakeword.bundle import Bundle
+from wakeword.errors import BundleError, ConfigError, DeviceError
+from wakeword.frontend import BINS
+from wakeword.runtime import open_interpreter, runtimes_to_try
+from wakeword.tflite_graph import Graph, Tensor, read_graph
+
+__all__ = ["State", "StepModel", "Stream", "open_model", "open_stream"]
+
+State = tuple[NDArray[Any], ...]
+"""What a model remembers; a value, never changed in place."""
+
+MAX_STATE = 65_536
+
+
+class StepModel(Protocol):
+    """A model as one step. Step s sees the frames s * stride + stride - kernel .. s * stride +
+    stride - 1; those before the start are zero."""
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """What the W probabilities mean."""
+        ...
+
+    @property
+    def stride(self) -> int:
+        """Frames a step advances."""
+        ...
+
+    def initial_state(self) -> State:
+        """Return the state before the first frame."""
+        ...
+
+    def step(self, frames: NDArray[np.uint16], state: State) -> tuple[NDArray[np.float32], State]:
+        """Advance one step: frames (stride, 40), raw; returns probabilities (W,) and the state."""
+        ...
+
+    def run(self, frames: NDArray[np.uint16], state: State) -> tuple[NDArray[np.float32], State]:
+        """Advance n steps: frames (n * stride, 40), raw; returns (n, W) and the state."""
+        ...
+
+
+class Stream(Protocol):
+    """A model that owns its place in a stream of frames."""
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """What the W probabilities mean."""
+        ...
+
+    @property
+    def stride(self) -> int:
+        """Frames a step advances."""
+        ...
+
+    def feed(self, frames: NDArray[np.uint16]) -> NDArray[np.float32]:
+        """Take frames (T, 40), any T; return the probabilities (n, W) of the steps completed."""
+        ...
+
+    def reset(self) -> None:
+        """Forget the stream."""
+        ...
+
+
+def open_model(bundle: Bundle, runtime: str | None = None) -> StepModel:
+    """Open a bundle of ours.
+
+    Args:
+        bundle: from :func:`wakeword.bundle.read_bundle`.
+        runtime: "litert", "tflite-runtime", "tf" or "numpy"; None takes the first that works.
+
+    Raises:
+        BundleError: the model is damaged, or is not what the JSON says; or it is a microWakeWord
+            model, which has no state to hand out (:func:`open_stream` runs it).
+        ConfigError: no such runtime.
+        DeviceError: the runtime is not installed or does not work here.
+    """
+    if bundle.kind != "wakeword":
+        raise BundleError(
+            f"{bundle.path}: a microWakeWord model keeps its state to itself; use open_stream"
+        )
+    # Before any runtime sees it: LiteRT trusts a file's offsets and shapes.
+    graph = read_graph(bundle.model_bytes)
+    units, ends = _check_graph(graph, bundle)
+    reasons = []
+    for name in runtimes_to_try(runtime):
+        try:
+            if name == "numpy":
+                from wakeword.numpy_step import NumpyStep
+
+                return NumpyStep(
+                    bundle.model_bytes,
+                    bundle.words,
+                    bundle.stride,
+                    bundle.kernel,
+                    bundle.inputs,
+                    bundle.outputs,
+                )
+            return TFLiteStep(bundle, units, ends, open_interpreter(bundle.model_bytes, name))
+        except DeviceError as exc:
+            if runtime is not None:
+                raise
+            reasons.append(str(exc))
+    raise DeviceError("no runtime for the model: " + "; ".join(reasons))
+
+
+def open_stream(bundle: Bundle, runtime: str | None = None) -> Stream:
+    """Open any bundle, ours or a microWakeWord model, as a stream from its start.
+
+    Raises:
+        BundleError: the model is damaged, or is not what the JSON says.
+        ConfigError: no such runtime.
+        DeviceError: the runtime is not installed or does not work here.
+    """
+    if bundle.kind == "microwakeword":
+        from wakeword.microwakeword import MicroStream
+
+        return MicroStream(bundle, runtime)
+    return ModelStream(open_model(bundle, runtime))
+
+
+class ModelStream:
+    """A step model and where it stands: its state, and the frames of an unfinished step."""
+
+    def __init__(self, model: StepModel) -> None:
+        self.model = model
+        self.words = model.words
+        self.stride = model.stride
+        self._nothing = np.empty((0, len(model.words)), np.float32)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the stream."""
+        self._state = self.model.initial_state()
+        self._pending: NDArray[np.uint16] | None = None
+
+    def feed(self, frames: NDArray[np.uint16]) -> NDArray[np.float32]:
+        """Take frames (T, 40), any T; return the probabilities (n, W) of the steps completed."""
+        if self._pending is not None:
+            frames = np.concatenate((self._pending, frames))
+        usable = len(frames) // self.stride * self.stride
+        self._pending = frames[usable:].copy() if usable < len(frames) else None
+        if not usable:
+            return self._nothing
+        probs, self._state = self.model.run(frames[:usable], self._state)
+        return probs
+
+
+class TFLiteStep:
+    """The one-step model on a TFLite interpreter; int8 or float32 throughout.
+
+    The state is (history (kernel - stride, 40), state_0 (1, H0), ...) in the graph's own dtype.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        units: Sequence[int],
+        ends: Mapping[str, Quantised],
+        interpreter: Any,
+    ) -> None:
+        self.words = bundle.words
+        self.stride = bundle.stride
+        self._kernel = bundle.kernel
+        self._interpreter = interpreter
+        inputs, outputs = (
+            {name: int(detail["index"]) for name, detail in zip(names, details, strict=True)}
+            for names, details in (
+                (bundle.inputs, interpreter.get_input_details()),
+                (bundle.outputs, interpreter.get_output_details()),
+            )
+        )
+        layers = range(len(inputs) - 1)
+        self._frames, self._scores = inputs["frames"], outputs["scores"]
+        self._state_in = [inputs[f"state_{i}"] for i in layers]
+        self._state_out = [outputs[f"next_{i}"] for i in layers]
+        self._int8 = bool(ends)
+        if self._int8:
+            self._quantised = ends["frames"].of_raw(256.0)
+            self._probs = ends["scores"].probs()
+        zeros = [ends[f"state_{i}"].zero_point if ends else 0 for i in layers]
+        dtype = np.int8 if ends else np.float32
+        history = np.zeros((self._kernel - self.stride, BINS), np.uint16)
+        self._initial: State = (
+            self._real(history),
+            *(np.full((1, h), zero, dtype) for h, zero in zip(units, zeros, strict=True)),
+        )
+
+    def initial_state(self) -> State:
+        """Return the state before the first frame."""
+        return tuple(array.copy() for array in self._initial)
+
+    def step(self, frames: NDArray[np.uint16], state: State) -> tuple[NDArray[np.float32], State]:
+        """Advance one step: frames (stride, 40), raw; returns probabilities (W,) and the state."""
+        if len(frames) != self.stride:
+            raise ConfigError(f"{len(frames)} frames: a step takes {self.stride}")
+        probs, state = self.run(frames, state)
+        return probs[0], state
+
+    def run(self, frames: NDArray[np.uint16], state: State) -> tuple[NDArray[np.float32], State]:
+        """Advance n steps: frames (n * stride, 40), raw; returns (n, W) and the state."""
+        count = len(frames)
+        if frames.ndim != 2 or frames.shape[1] != BINS or count % self.stride:
+            raise ConfigError(f"frames {frames.shape}: need (n * {self.stride}, {BINS})")
+        if not count:
+            return np.empty((0, len(self.words)), np.float32), state
+        history, *values = state
+        window = np.concatenate((history, self._real(frames)))
+        batch = window[None]
+        kernel, state_in, state_out = self._kernel, self._state_in, self._state_out
+        interpreter, frames_index, scores_index = self._interpreter, self._frames, self._scores
+        set_tensor, get_tensor = interpreter.set_tensor, interpreter.get_tensor
+        scores = []
+        for start in range(0, count, self.stride):
+            set_tensor(frames_index, batch[:, start : start + kernel])
+            for index, value in zip(state_in, values):  # noqa: B905 - 0.1 us, checked above
+                set_tensor(index, value)
+            interpreter.invoke()
+            values = [get_tensor(index) for index in state_out]
+            scores.append(get_tensor(scores_index))
+        rows = np.concatenate(scores)
+        if self._int8:
+            probs = self._probs[rows.view(np.uint8)]
+        else:
+            probs = np.clip(np.nan_to_num(rows), 0, 1)
+        return probs, (window[count:].copy(), *values)
+
+    def _real(self, frames: NDArray[np.uint16]) -> NDArray[Any]:
+        """Turn raw frames into what the graph's input holds."""
+        if self._int8:
+            return np.asarray(self._quantised[frames])
+        return np.asarray(frames, np.float32) * np.float32(1 / 256)
+
+
+@dataclass(frozen=True, slots=True)
+class Quantised:
+    """How an 8-bit tensor stores reals: real = scale * (stored - zero_point)."""
+
+    dtype: np.dtype[Any]
+    scale: float
+    zero_point: int
+
+    def of_raw(self, units: float) -> NDArray[Any]:
+        """Return the stored value of each raw feature 0 .. 65535, whose real is raw / ``units``.
+
+        Rounded (half to even) in float64, then clipped to the dtype.
+        """
+        limits = np.iinfo(self.dtype)
+        stored = np.rint(np.arange(65_536) / units / self.scale + self.zero_point)
+        return np.asarray(np.clip(stored, limits.min, limits.max), self.dtype)
+
+    def probs(self) -> NDArray[np.float32]:
+        """Return the probability of each stored byte, read as unsigned; clipped to [0, 1]."""
+        stored = np.arange(256, dtype=np.uint8).view(self.dtype).astype(np.float32)
+        real = (stored - np.float32(self.zero_point)) * np.float32(self.scale)
+        return np.asarray(np.clip(real, 0, 1), np.float32)
+
+
+def quantised(
+    name: str,
+    dtype: np.dtype[Any],
+    scales: Sequence[float],
+    zero_points: Sequence[int],
+    refuse: Callable[[str], BundleError],
+) -> Quantised:
+    """Return a tensor's quantisation; refuse one without a single usable scale and zero point."""
+    limits = np.iinfo(dtype)
+    if (
+        len(scales) != 1
+        or len(zero_points) != 1
+        or not 0 < scales[0] < np.inf
+        or not limits.min <= zero_points[0] <= limits.max
+    ):
+        raise refuse(
+            f"{name} has scales {list(scales)} and zero points {list(zero_points)}, "
+            f"need one of each, positive and within {dtype}"
+        )
+    return Quantised(dtype, float(scales[0]), int(zero_points[0]))
+
+
+def _check_graph(graph: Graph, bundle: Bundle) -> tuple[tuple[int, ...], dict[str, Quantised]]:
+    """Check that the JSON is true; return the state widths and the ends' quantisation, if int8."""
+
+    def refuse(message: str) -> BundleError:
+        return BundleError(f"{bundle.path}: {message}; get both files again or export anew")
+
+    tensors: dict[str, Tensor] = {}
+    for side, names, indices in (
+        ("inputs", bundle.inputs, graph.inputs),
+        ("outputs", bundle.outputs, graph.outputs),
+    ):
+        if len(names) != len(indices):
+            raise refuse(f"the JSON names {len(names)} {side}, the model has {len(indices)}")
+        tensors |= {n: graph.tensors[i] for n, i in zip(names, indices, strict=True)}
+        for signature in graph.signatures.values():
+            named = signature.inputs if side == "inputs" else signature.outputs
+            if set(named) == set(names) and tuple(named[n] for n in names) != indices:
+                raise refuse(f"the JSON gives the {side} as {list(names)}, the model otherwise")
+    layers = range(len(bundle.inputs) - 1)
+    shapes = {"frames": (1, bundle.kernel, BINS), "scores": (1, len(bundle.words))}
+    for i in layers:
+        shape = tensors[f"state_{i}"].shape
+        if len(shape) != 2 or shape[0] != 1 or not 1 <= shape[1] <= MAX_STATE:
+            raise refuse(f"state_{i} has shape {shape}, need (1, H) with H up to {MAX_STATE}")
+        shapes |= {f"state_{i}": shape, f"next_{i}": shape}
+    dtype = tensors["frames"].dtype
+    if dtype not in (np.int8, np.float32):
+        raise refuse(f"frames are {dtype}, need int8 or float32")
+    for name, tensor in tensors.items():
+        if tensor.shape != shapes[name]:
+            raise refuse(f"{name} has shape {tensor.shape}, by the JSON it is {shapes[name]}")
+        if tensor.dtype != dtype:
+            raise refuse(f"{name} is {tensor.dtype}, frames are {dtype}; need one dtype")
+    ends: dict[str, Quantised] = {}
+    if dtype == np.int8:
+        ends = {
+            name: quantised(name, dtype, t.scales.tolist(), t.zero_points.tolist(), refuse)
+            for name, t in tensors.items()
+        }
+        for i in layers:
+            if ends[f"state_{i}"] != ends[f"next_{i}"]:
+                raise refuse(f"state_{i} and next_{i} differ in scale or zero point; need the same")
+    return tuple(tensors[f"state_{i}"].shape[1] for i in layers), ends

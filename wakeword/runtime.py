@@ -1,0 +1,75 @@
+"""Find a TFLite runtime and open a model with it.
+
+LiteRT, tflite-runtime and TensorFlow ship the same ``Interpreter`` class under three names.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Mapping
+from typing import Any
+
+from numpy import __version__ as numpy_version
+
+from wakeword.errors import BundleError, ConfigError, DeviceError
+
+__all__ = ["RUNTIMES", "TFLITE_RUNTIMES", "open_interpreter", "runtimes_to_try"]
+
+# Name -> module of the Interpreter class, and the command that installs it.
+TFLITE_RUNTIMES: Mapping[str, tuple[str, str]] = {
+    "litert": ("ai_edge_litert.interpreter", "pip install ai-edge-litert"),
+    "tflite-runtime": ("tflite_runtime.interpreter", "pip install 'wakeword[tflite-runtime]'"),
+    "tf": ("tensorflow.lite", "pip install 'wakeword[train]'"),
+}
+RUNTIMES = (*TFLITE_RUNTIMES, "numpy")
+
+
+def runtimes_to_try(runtime: str | None) -> tuple[str, ...]:
+    """Return the runtimes to try in turn: the one asked for, or all that are installed.
+
+    Raises:
+        ConfigError: ``runtime`` is none of :data:`RUNTIMES`.
+    """
+    if runtime is None:
+        return (*(n for n, (m, _) in TFLITE_RUNTIMES.items() if _installed(m)), "numpy")
+    if runtime not in RUNTIMES:
+        raise ConfigError(f"runtime={runtime!r}: need one of {', '.join(RUNTIMES)}")
+    return (runtime,)
+
+
+def _installed(module: str) -> bool:
+    """Tell whether a module's package can be found, without importing it."""
+    return importlib.util.find_spec(module.partition(".")[0]) is not None
+
+
+def open_interpreter(model: bytes, runtime: str) -> Any:
+    """Open a model on one thread, its tensors allocated.
+
+    Args:
+        model: content of a .tflite.
+        runtime: a key of :data:`TFLITE_RUNTIMES`.
+
+    Raises:
+        DeviceError: the runtime is not installed or does not work here.
+        BundleError: the runtime refuses the model.
+    """
+    module, command = TFLITE_RUNTIMES[runtime]
+    try:
+        make = importlib.import_module(module).Interpreter
+    except (ImportError, AttributeError) as exc:
+        raise DeviceError(
+            f"runtime {runtime!r} cannot be imported ({exc}); {command}, or use another of "
+            f"{', '.join(RUNTIMES)}"
+        ) from exc
+    try:
+        interpreter = make(model_content=model, num_threads=1)
+        interpreter.allocate_tensors()
+    except SystemError as exc:  # tflite-runtime 2.14, built for numpy 1
+        raise DeviceError(
+            f"runtime {runtime!r} does not work with numpy {numpy_version}: "
+            "pip install 'numpy<2', or pip install ai-edge-litert"
+        ) from exc
+    except (ValueError, RuntimeError, TypeError) as exc:
+        raise BundleError(f"runtime {runtime!r} refuses the model: {exc}") from exc
+    return interpreter
