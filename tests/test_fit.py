@@ -1,0 +1,81 @@
+"""Labels, batches, and that a run that was interrupted ends as one that was not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from wakeword_train.data.windows import FRAMES, Windows
+from wakeword_train.fit import FitConfig, draw_batch, targets
+
+
+def test_labels_are_one_after_the_word_and_ignored_around_it() -> None:
+    config = FitConfig()
+    y, mask = targets(np.array([1, -1], np.int16), np.array([150, -1], np.int16), 3, 3, config)
+    assert y.shape == mask.shape == (2, FRAMES // 3, 3)
+    heard = np.arange(FRAMES // 3) * 3 + 2
+    np.testing.assert_array_equal(y[0, :, 1] == 1, (heard >= 150) & (heard < 180))
+    ignored = ((heard >= 115) & (heard < 150)) | ((heard >= 180) & (heard < 220))
+    np.testing.assert_array_equal(mask[0, :, 1] == 0, ignored)
+    assert not y[0, :, [0, 2]].any()
+    assert mask[0, :, [0, 2]].all()
+    assert not y[1].any()
+    assert mask[1].all()
+
+
+def test_a_batch_has_its_shares() -> None:
+    rows = {name: np.arange(n, n + 50) for name, n in (("real", 0), ("near", 100), ("long", 200))}
+    share = {"real": 0.25, "near": 0.125, "long": 0.0}
+    picked = draw_batch(np.random.default_rng(0), rows, share, 64, np.array([300]), 0.25)
+    assert len(picked) == 64
+    assert ((picked >= 0) & (picked < 50)).sum() == 16
+    assert ((picked >= 100) & (picked < 150)).sum() == 8
+    assert (picked == 300).sum() == 10
+
+
+class _Killed(Exception):
+    pass
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_to_the_same_weights(tmp_path: Path) -> None:
+    pytest.importorskip("tensorflow")
+    import keras
+
+    from wakeword_train.fit import fit
+    from wakeword_train.models.trigger import TriggerConfig, build
+
+    rng = np.random.default_rng(0)
+    windows = Windows(
+        features=[rng.integers(0, 600, (40, FRAMES, 40)).astype(np.uint16)],
+        label=np.where(np.arange(40) < 20, 0, -1).astype(np.int16),
+        end=np.where(np.arange(40) < 20, 150, -1).astype(np.int16),
+        group=(np.arange(40) >= 20).astype(np.int16),
+        names=("real yes", "long speech"),
+    )
+    config = FitConfig(batches=100, batch=4, save_every=25, mine_every=40, average_last=0.5)
+    sizes = TriggerConfig(filters=4, units=(4,))
+
+    def run(folder: Path, stop_at: int | None) -> list[np.ndarray]:
+        folder.mkdir(exist_ok=True)
+        keras.utils.set_random_seed(1)
+        model = build(sizes, 1)
+
+        def progress(done: int, batches: int, loss: float) -> None:
+            if done == stop_at:
+                raise _Killed
+
+        fit(
+            model, windows, words=1, share={"real": 0.5, "long": 0.0}, stride=3,
+            config=config, seed=7, folder=folder, progress=progress,
+        )  # fmt: skip
+        return [np.asarray(w) for w in model.get_weights()]
+
+    whole = run(tmp_path / "whole", None)
+    with pytest.raises(_Killed):
+        run(tmp_path / "cut", 100)  # after the state of batch 75 was saved
+    resumed = run(tmp_path / "cut", None)
+    for first, second in zip(whole, resumed, strict=True):
+        np.testing.assert_array_equal(first, second)

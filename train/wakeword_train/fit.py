@@ -1,0 +1,231 @@
+"""Fit a trigger model on cached windows: draw batches, weigh steps, average weights, resume.
+
+A batch depends on the seed and its number alone, and the state of the run is saved whole, so a run
+that was killed goes on to the weights it would have reached.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wakeword.errors import ConfigError
+from wakeword_train.data.windows import FRAMES, Windows
+
+__all__ = ["FitConfig", "draw_batch", "fit", "targets"]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FitConfig:
+    """How to train. Times are in frames of 10 ms.
+
+    ``share`` gives each group's part of a batch; ``hard`` the part of the ``long`` group drawn from
+    the windows that scored highest so far.
+    """
+
+    batches: int = 3_000
+    batch: int = 128
+    rate: float = 2e-3
+    warm_up: int = 100
+    clip_norm: float = 1.0
+    positive_frames: int = 30
+    ignore_before: int = 35
+    ignore_after: int = 40
+    positive_weight: float = 6.0
+    negative_weight: tuple[float, float] = (1.0, 4.0)
+    head_weight: float = 1.5
+    peak_weight: float = 0.05
+    average_last: float = 0.3
+    hard: float = 0.3
+    mine_every: int = 600
+    save_every: int = 250
+
+    def __post_init__(self) -> None:
+        if self.batches < 1 or self.batch < 1:
+            raise ConfigError(f"batches={self.batches}, batch={self.batch}: need at least 1 each")
+        if not 0 < self.average_last <= 1:
+            raise ConfigError(f"average_last={self.average_last}: need 0 < average_last <= 1")
+
+
+def targets(
+    label: NDArray[np.int16], end: NDArray[np.int16], heads: int, stride: int, config: FitConfig
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Place the labels: 1 for a while after the word, ignored shortly before and after that.
+
+    Args:
+        label: shape (B,), the head of the word, -1 for none.
+        end: shape (B,), the frame in which the word ends.
+        heads: number of sigmoids.
+        stride: frames per step.
+        config: lengths in frames.
+
+    Returns:
+        Targets and their masks, each (B, FRAMES // stride, heads).
+    """
+    steps = FRAMES // stride
+    heard = np.arange(steps) * stride + stride - 1  # last frame of each step
+    since = heard[None, :] - end[:, None]
+    one = (since >= 0) & (since < config.positive_frames)
+    near = (since >= -config.ignore_before) & (since < config.positive_frames + config.ignore_after)
+    mine = label[:, None] == np.arange(heads)[None, :]
+    y = one[:, :, None] & mine[:, None, :]
+    ignored = (near & ~one)[:, :, None] & mine[:, None, :]
+    return y.astype(np.float32), (~ignored).astype(np.float32)
+
+
+def draw_batch(
+    rng: np.random.Generator,
+    rows: Mapping[str, NDArray[np.int64]],
+    share: Mapping[str, float],
+    size: int,
+    hard: NDArray[np.int64] | None,
+    hard_share: float,
+) -> NDArray[np.int64]:
+    """Draw the rows of one batch: each group gets its share, ``long`` takes what is left."""
+    picked: list[NDArray[np.int64]] = []
+    for name, part in share.items():
+        if name in rows and name != "long" and len(rows[name]):
+            picked.append(rng.choice(rows[name], round(part * size)))
+    rest = max(size - sum(len(p) for p in picked), 0)
+    mined = round(rest * hard_share) if hard is not None and len(hard) else 0
+    if mined and hard is not None:
+        picked.append(rng.choice(hard, mined))
+    picked.append(rng.choice(rows["long"], rest - mined))
+    return np.concatenate(picked)[:size]
+
+
+def _loss(
+    y: Any, p: Any, mask: Any, words: int, negative: Any, config: FitConfig
+) -> Any:  # tensors (B, S, W)
+    """Weighted cross entropy of every step plus the worst false step of each window."""
+    import tensorflow as tf
+
+    p = tf.clip_by_value(p, 1e-6, 1 - 1e-6)
+    miss = -y * tf.math.log(p)
+    false = -(1 - y) * tf.math.log(1 - p) * mask
+    columns = tf.reduce_mean(config.positive_weight * miss + negative * false, axis=(0, 1))
+    heads = columns[words:]
+    extra = config.head_weight * tf.reduce_sum(heads) if heads.shape[0] else 0.0
+    peak = tf.reduce_mean(tf.reduce_max(false[:, :, :words], axis=(1, 2)))
+    return tf.reduce_sum(columns[:words]) + extra + config.peak_weight * peak
+
+
+def fit(
+    model: Any,
+    windows: Windows,
+    *,
+    words: int,
+    share: Mapping[str, float],
+    stride: int,
+    config: FitConfig,
+    seed: int,
+    folder: Path,
+    progress: Callable[[int, int, float], None] = lambda *_: None,
+) -> None:
+    """Train ``model`` in place; its weights end as the average over the last part of the run.
+
+    Args:
+        model: from :func:`wakeword_train.models.trigger.build`.
+        windows: what to train on.
+        words: the first heads, which are kept on export.
+        share: group name to its part of a batch.
+        stride: of the model.
+        config: how to train.
+        seed: of the batches.
+        folder: where ``state.npz`` is kept between interrupts.
+        progress: called with (batch, batches, mean loss) now and then.
+    """
+    import keras
+    import tensorflow as tf
+
+    heads = int(model.output_shape[-1])
+    names = np.asarray(windows.names)[windows.group]
+    rows = {
+        name: np.flatnonzero(np.char.startswith(names, name)).astype(np.int64) for name in share
+    }
+    optimizer = keras.optimizers.Adam(config.rate, global_clipnorm=config.clip_norm)
+    optimizer.build(model.trainable_variables)
+
+    @tf.function  # type: ignore[untyped-decorator] # TensorFlow carries no types
+    def train_step(x: Any, y: Any, mask: Any, negative: Any) -> Any:
+        with tf.GradientTape() as tape:
+            probs = model(tf.cast(x, tf.float32) / 256.0, training=True)
+            loss = _loss(y, probs, mask, words, negative, config)
+        gradients = tape.gradient(loss, model.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+        return loss
+
+    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
+    def peaks(x: Any) -> Any:
+        probs = model(tf.cast(x, tf.float32) / 256.0, training=False)
+        return tf.reduce_max(probs[:, :, :words], axis=(1, 2))
+
+    variables = [*model.variables, *optimizer.variables]
+    start, losses, average, hard = 0, 0.0, None, None
+    saved = folder / "state.npz"
+    if saved.is_file():
+        with np.load(saved) as state:
+            start = int(state["batch"])
+            for index, variable in enumerate(variables):
+                variable.assign(state[f"v{index}"])
+            if "hard" in state:
+                hard = state["hard"]
+            if "a0" in state:
+                average = [state[f"a{i}"] for i in range(len(model.variables))]
+        log.info("going on from batch %d of %d", start, config.batches)
+    first_averaged = round(config.batches * (1 - config.average_last))
+    for number in range(start, config.batches):
+        along = number / config.batches
+        rate = config.rate * min((number + 1) / config.warm_up, 0.5 + 0.5 * np.cos(np.pi * along))
+        optimizer.learning_rate.assign(max(rate, config.rate * 0.01))
+        low, high = config.negative_weight
+        rng = np.random.default_rng([seed, number])
+        picked = draw_batch(rng, rows, share, config.batch, hard, config.hard)
+        y, mask = targets(windows.label[picked], windows.end[picked], heads, stride, config)
+        x = windows.take(picked)
+        losses += float(train_step(x, y, mask, np.float32(low + (high - low) * along)))
+        if number >= first_averaged:
+            now = [np.asarray(v) for v in model.variables]
+            weight = 1 / (number - first_averaged + 1)
+            average = (
+                now
+                if average is None
+                else [a + (n - a) * weight for a, n in zip(average, now, strict=True)]
+            )
+        done = number + 1
+        if done % 50 == 0:
+            progress(done, config.batches, losses / 50)
+            losses = 0.0
+        if config.mine_every and done % config.mine_every == 0:
+            negatives = np.concatenate([rows[n] for n in ("long",) if n in rows])
+            top = np.concatenate(
+                [
+                    np.asarray(peaks(windows.take(negatives[i : i + 512])))
+                    for i in range(0, len(negatives), 512)
+                ]
+            )
+            hard = negatives[np.argsort(-top, kind="stable")[: max(len(negatives) // 20, 1)]]
+            log.info("hard negatives score %.3f to %.3f", top.max(), np.sort(top)[-len(hard)])
+        if done % config.save_every == 0 or done == config.batches:
+            state = {"batch": np.int64(done)} | {
+                f"v{i}": np.asarray(v) for i, v in enumerate(variables)
+            }
+            if hard is not None:
+                state["hard"] = hard
+            if average is not None:
+                state |= {f"a{i}": a for i, a in enumerate(average)}
+            partial = folder / f"state.{os.getpid()}.part.npz"
+            np.savez(partial, **state)
+            partial.replace(saved)
+    if average is not None:
+        for variable, value in zip(model.variables, average, strict=True):
+            variable.assign(value)
