@@ -27,8 +27,6 @@ LATE = {
     "ai_edge_litert", "matplotlib", "rich", "scipy", "sounddevice", "soundfile", "soxr",
     "tflite_runtime", "tqdm",
 }  # fmt: skip
-# The command line hands over to a sibling by name, at run time.
-BY_NAME = {"wakeword/cli.py": {"wakeword_train", "firmware_export"}}
 
 
 def is_type_checking(test: ast.expr) -> bool:
@@ -36,17 +34,17 @@ def is_type_checking(test: ast.expr) -> bool:
     return "TYPE_CHECKING" in {getattr(test, "id", ""), getattr(test, "attr", "")}
 
 
-def imports(tree: ast.AST, *, late: bool = False) -> Iterator[tuple[str, bool, bool, int]]:
-    """Yield (module, imported inside a function, by name at run time, line) of absolute imports."""
+def imports(tree: ast.AST, *, late: bool = False) -> Iterator[tuple[str, bool, int]]:
+    """Yield (module, whether it is imported late, line) of absolute imports, also those by name."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.If) and is_type_checking(node.test):
             # Types only: an arrow all the same, but nothing is loaded.
-            yield from ((name, True, by_name, line) for name, _, by_name, line in imports(node))
+            yield from ((name, True, line) for name, _, line in imports(node))
             continue
         if isinstance(node, ast.Import):
-            yield from ((alias.name, late, False, node.lineno) for alias in node.names)
+            yield from ((alias.name, late, node.lineno) for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield node.module, late, False, node.lineno
+            yield node.module, late, node.lineno
         elif (
             isinstance(node, ast.Call)
             and getattr(node.func, "attr", getattr(node.func, "id", ""))
@@ -54,7 +52,7 @@ def imports(tree: ast.AST, *, late: bool = False) -> Iterator[tuple[str, bool, b
             and node.args
             and isinstance(node.args[0], ast.Constant)
         ):
-            yield str(node.args[0].value), late, True, node.lineno
+            yield str(node.args[0].value), late, node.lineno
         inside = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
         yield from imports(node, late=late or inside)
 
@@ -62,10 +60,9 @@ def imports(tree: ast.AST, *, late: bool = False) -> Iterator[tuple[str, bool, b
 def violations(source: str, package: str, where: str) -> list[str]:
     """Say what in one module breaks the rules above; empty when nothing does."""
     found = []
-    for module, late, by_name, line in imports(ast.parse(source)):
+    for module, late, line in imports(ast.parse(source)):
         top = module.partition(".")[0]
-        sanctioned = late and by_name and top in BY_NAME.get(where, set())
-        if top in FORBIDDEN[package] and not sanctioned:
+        if top in FORBIDDEN[package]:
             found.append(f"{where}:{line}: {package} must not import {module}")
         elif package == "wakeword" and top in LATE and not late:
             found.append(f"{where}:{line}: import {module} inside the function that needs it")
@@ -119,10 +116,3 @@ def test_oracle_complains_about_a_bad_import(package: str, source: str) -> None:
 )
 def test_oracle_accepts_a_good_import(package: str, source: str) -> None:
     assert violations(source, package, f"{package}/good.py") == []
-
-
-def test_run_time_import_is_allowed_only_in_its_place_and_only_late() -> None:
-    late = "def f():\n    import_module('wakeword_train.recipes')"
-    assert violations(late, "wakeword", "wakeword/cli.py") == []
-    assert violations(late, "wakeword", "wakeword/detector.py") != []
-    assert violations("import_module('wakeword_train')", "wakeword", "wakeword/cli.py") != []
