@@ -165,12 +165,10 @@ class Detector:
             return found
         for ears, row in zip(self._ears, self._deciders, strict=True):
             probs, indices = ears.feed(frames)
-            if not indices:
-                continue
             steps = probs.tolist()
             for column, word, decider in row:
                 push = decider.push
-                for step, index in zip(steps, indices, strict=True):
+                for step, index in zip(steps, indices):  # noqa: B905 - one length by construction
                     prob = push(step[column], index)
                     if prob is not None:
                         found.append(Detection(word, index, prob))

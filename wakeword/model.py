@@ -230,7 +230,7 @@ class TFLiteStep:
             scores.append(get_tensor(scores_index))
         rows = np.concatenate(scores)
         if self._int8:
-            probs = self._probs[rows.view(np.uint8)]
+            probs = self._probs.take(rows.view(np.uint8))
         else:
             probs = np.clip(np.nan_to_num(rows), 0, 1)
         return probs, (window[count:].copy(), *values)
@@ -238,8 +238,8 @@ class TFLiteStep:
     def _real(self, frames: NDArray[np.uint16]) -> NDArray[Any]:
         """Turn raw frames into what the graph's input holds."""
         if self._int8:
-            return np.asarray(self._quantised[frames])
-        return np.asarray(frames, np.float32) * np.float32(1 / 256)
+            return self._quantised.take(frames)
+        return np.asarray(frames * np.float32(1 / 256), np.float32)
 
 
 @dataclass(frozen=True, slots=True)
