@@ -27,6 +27,7 @@ from wakeword.metrics import (
     smooth,
     sweep,
     unverified,
+    with_utterances,
 )
 
 STEP = 480
@@ -279,6 +280,17 @@ def test_two_hours_of_scores_are_swept_in_one_pass() -> None:
     assert curve.false_alarms[row].tolist() == [len([k for k in range(240) if k % 100 >= 50])]
 
 
+def test_a_condition_keeps_the_thresholds_and_false_alarms_of_the_whole() -> None:
+    loud, faint = said([0.0] * 9 + [0.9], 3, 9), said([0.0] * 9 + [0.3], 3, 9)
+    whole = sweep([loud, faint], [quiet([0.0, 0.6])], ONE_STEP)
+    part = with_utterances(whole, [faint])
+    alone = sweep([faint], [quiet([0.0, 0.6])], ONE_STEP, thresholds=whole.thresholds)
+    assert part.clips == 1
+    assert part.misses.tolist() == alone.misses.tolist()
+    assert part.false_alarms.tolist() == alone.false_alarms.tolist()
+    assert (whole.misses == part.misses + with_utterances(whole, [loud]).misses).all()
+
+
 # --- operating points ------------------------------------------------------------------------
 
 
@@ -287,6 +299,7 @@ def made_up(false_alarms: list[list[int]], misses: list[int], hours: list[float]
     zero = np.zeros(count, np.int64)
     return Curve(
         config=ONE_STEP,
+        strict=False,
         thresholds=np.linspace(0.1, 0.1 * count, count),
         clips=100,
         misses=np.array(misses),

@@ -7,7 +7,7 @@ event. Windows or frames in place of events would flatter an engine.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import fsum
 from typing import Any
 
@@ -17,7 +17,17 @@ from numpy.typing import NDArray
 from wakeword.decide import DecisionConfig
 from wakeword.errors import ConfigError
 
-__all__ = ["Curve", "Stream", "Utterance", "checked", "fired", "inside", "smooth", "sweep"]
+__all__ = [
+    "Curve",
+    "Stream",
+    "Utterance",
+    "checked",
+    "fired",
+    "inside",
+    "smooth",
+    "sweep",
+    "with_utterances",
+]
 
 SAMPLES_PER_MS = 16
 SAMPLES_PER_HOUR = 57_600_000
@@ -56,13 +66,15 @@ class Stream:
     """The scores of one recording in which the word is never said.
 
     ``samples`` is what counts as listened to: leave padding and gaps between clips out of it.
-    ``part`` names the kind of sound; false alarms are counted in each part by itself.
+    ``part`` names the kind of sound; false alarms are counted in each part by itself. ``source``
+    is where the recording comes from.
     """
 
     probs: NDArray[np.floating[Any]]
     indices: Ints
     samples: int
     part: str = "negatives"
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -74,6 +86,7 @@ class Curve:
     """
 
     config: DecisionConfig
+    strict: bool
     thresholds: Floats
     clips: int
     misses: Ints
@@ -171,17 +184,7 @@ def sweep(
         levels = _grid(utterances, heard, streams, other)
     else:
         levels = np.unique(np.asarray(thresholds, np.float64))
-    found = np.zeros(len(levels), np.int64)
-    doubles, strays = np.zeros_like(found), np.zeros_like(found)
-    for utterance, smoothed in zip(utterances, heard, strict=True):
-        hit = np.zeros(len(levels), bool)
-        for index, rows in fired(smoothed, utterance.indices, config, levels, strict):
-            if inside(utterance, index):
-                doubles[rows] += hit[rows]
-                hit[rows] = True
-            else:
-                strays[rows] += 1
-        found += hit
+    misses, doubles, strays = _heard(utterances, heard, config, levels, strict)
     alarms = np.zeros((len(levels), len(parts)), np.int64)
     for stream, smoothed in zip(streams, other, strict=True):
         column = parts.index(stream.part)
@@ -189,15 +192,53 @@ def sweep(
             alarms[rows, column] += 1
     return Curve(
         config=config,
+        strict=strict,
         thresholds=levels,
         clips=len(utterances),
-        misses=len(utterances) - found,
+        misses=misses,
         doubles=doubles,
         strays=strays,
         parts=parts,
         hours=tuple(hours[p] for p in parts),
         false_alarms=alarms,
     )
+
+
+def _heard(
+    utterances: Sequence[Utterance],
+    smoothed: Sequence[Floats],
+    config: DecisionConfig,
+    levels: Floats,
+    strict: bool,
+) -> tuple[Ints, Ints, Ints]:
+    """Count misses, doubles and strays at each level."""
+    found = np.zeros(len(levels), np.int64)
+    doubles, strays = np.zeros_like(found), np.zeros_like(found)
+    for utterance, averages in zip(utterances, smoothed, strict=True):
+        hit = np.zeros(len(levels), bool)
+        for index, rows in fired(averages, utterance.indices, config, levels, strict):
+            if inside(utterance, index):
+                doubles[rows] += hit[rows]
+                hit[rows] = True
+            else:
+                strays[rows] += 1
+        found += hit
+    return len(utterances) - found, doubles, strays
+
+
+def with_utterances(curve: Curve, utterances: Sequence[Utterance]) -> Curve:
+    """Give the same curve, thresholds and streams kept, for other utterances: one condition, say.
+
+    Raises:
+        ConfigError: no utterances.
+    """
+    if not utterances:
+        raise ConfigError("0 utterances: need at least one recording of the word")
+    smoothed = [checked(u.probs, u.indices, curve.config, curve.strict) for u in utterances]
+    misses, doubles, strays = _heard(
+        utterances, smoothed, curve.config, curve.thresholds, curve.strict
+    )
+    return replace(curve, clips=len(utterances), misses=misses, doubles=doubles, strays=strays)
 
 
 def checked(

@@ -23,6 +23,7 @@ from wakeword.counting import (
     inside,
     smooth,
     sweep,
+    with_utterances,
 )
 from wakeword.decide import DecisionConfig
 from wakeword.errors import ConfigError
@@ -44,6 +45,7 @@ __all__ = [
     "smooth",
     "sweep",
     "unverified",
+    "with_utterances",
 ]
 
 
@@ -164,10 +166,11 @@ negatives: one event must be expected; add recordings up to 10 h, or ask for 0.2
     if not 0 < fa_per_hour < math.inf:
         raise ConfigError(f"fa_per_hour={fa_per_hour}: need a rate above 0")
     if fa_per_hour * hours < 1:
+        more, least = math.ceil(10 / fa_per_hour) / 10, math.ceil(100 / hours) / 100
         raise ConfigError(
             f"{fa_per_hour:g} false alarms per hour cannot be verified with {hours:.2f} h of "
             "negatives: one event must be expected; add recordings up to "
-            f"{math.ceil(10 / fa_per_hour) / 10:g} h, or ask for {math.ceil(100 / hours) / 100:g} or more"
+            f"{more:g} h, or ask for {least:g} or more"
         )
 
 

@@ -1,0 +1,268 @@
+"""``wakeword evaluate``: how often a bundle misses its words, and how often it wakes for nothing.
+
+Everything is heard through `wakeword.detector.Detector`, so exactly as it runs live; microWakeWord
+models too. The row "in use" is the bundle's own threshold. Rows for a rate of false alarms choose
+the threshold on the tested recordings themselves: what the model could do, not what it does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wakeword.bundle import Bundle, find_bundle, read_bundle
+from wakeword.decide import DecisionConfig
+from wakeword.detector import Detector
+from wakeword.errors import ConfigError, WakewordError
+from wakeword.metrics import (
+    Curve,
+    Stream,
+    Utterance,
+    at_false_alarms,
+    listen,
+    operating_point,
+    rates,
+    sweep,
+    unverified,
+    with_utterances,
+)
+from wakeword_train.conditions import Condition, parse_condition
+from wakeword_train.data.splits import SPLITS_FILE
+from wakeword_train.det_plot import det_plot
+from wakeword_train.report import table
+from wakeword_train.scoring import Progress, score
+from wakeword_train.testset import TestSet, read_corpus, read_lists
+
+__all__ = ["evaluate", "main"]
+
+
+def evaluate(
+    bundle: Bundle,
+    recordings: TestSet,
+    conditions: Sequence[Condition],
+    *,
+    words: Sequence[str] | None = None,
+    targets: Sequence[float] = (0.5,),
+    seed: int = 1,
+    tolerance_ms: int = 700,
+    runtime: str | None = None,
+    progress: Progress = lambda *_: None,
+) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """Test a bundle.
+
+    Args:
+        bundle: of either kind.
+        recordings: what to hear.
+        conditions: how to hear the words.
+        words: of the bundle, None for all.
+        targets: false alarms per hour to find a threshold for.
+        seed: of the noise and rooms.
+        tolerance_ms: after the word's end within which a detection is a hit.
+        runtime: as `wakeword.model.open_model` takes it.
+        progress: called with (stage, done, in all).
+
+    Returns:
+        The result, plain JSON values; and per word a PNG of the error trade-off.
+
+    Raises:
+        WakewordError: see `wakeword_train.scoring.score`.
+    """
+    detector = Detector([(bundle, words)], runtime=runtime)
+    scored = score(
+        detector, recordings, conditions, seed=seed, tolerance_ms=tolerance_ms, progress=progress
+    )
+    result: dict[str, Any] = {
+        "bundle": bundle.name,
+        "kind": bundle.kind,
+        "sha256": bundle.sha256,
+        "settings": {
+            "conditions": [c.name for c in conditions],
+            "seed": seed,
+            "tolerance_ms": tolerance_ms,
+        },
+        "words": {},
+    }
+    pictures = {}
+    strict = bundle.kind == "microwakeword"
+    for word in detector.words:
+        config = bundle.decision[word]
+        heard, streams = scored.utterances[word], scored.streams[word]
+        curve = sweep(heard, streams, config, strict=strict)
+        per = {c.name: [u for u in heard if u.condition == c.name] for c in conditions}
+        curves = {name: with_utterances(curve, some) for name, some in per.items()}
+        rows = {"in use": _row(heard, streams, config, strict)}
+        for target in targets:
+            try:
+                point = at_false_alarms(curve, target)
+            except ConfigError as exc:
+                rows[f"{target:g} per hour"] = {"refused": str(exc)}
+                continue
+            row = _row(heard, streams, config.with_threshold(point.threshold), strict)
+            row["unverified_parts"] = unverified(curve, target)
+            rows[f"{target:g} per hour"] = row
+        result["words"][word] = {"rows": rows, "curve": _thin(curve, curves)}
+        now = sweep(heard, streams, config, thresholds=[config.threshold], strict=strict)
+        live = {n: operating_point(with_utterances(now, some), 0) for n, some in per.items()}
+        pictures[word] = det_plot(curves, live, f"{word} ({bundle.name})")
+    return result, pictures
+
+
+def _row(
+    heard: Sequence[Utterance], streams: Sequence[Stream], config: DecisionConfig, strict: bool
+) -> dict[str, Any]:
+    """Count everything at one threshold: per condition and source, per part and source."""
+    by_source = [replace(s, part=s.source or s.part) for s in streams]
+    total = sweep(heard, streams, config, thresholds=[config.threshold], strict=strict)
+    sources = sweep(heard, by_source, config, thresholds=[config.threshold], strict=strict)
+    groups: dict[str, dict[str, list[Utterance]]] = {"conditions": {}, "sources": {}}
+    for one in heard:
+        groups["conditions"].setdefault(one.condition, []).append(one)
+        groups["sources"].setdefault(f"{one.source or 'all'}, {one.condition}", []).append(one)
+    return {
+        "threshold": config.threshold,
+        "all_conditions": asdict(operating_point(total, 0, "all conditions")),
+        **{
+            group: {
+                name: asdict(listen(some, config, strict=strict)) for name, some in parts.items()
+            }
+            for group, parts in groups.items()
+        },
+        "false_alarms": [asdict(rate) for rate in rates(total, 0)],
+        "false_alarm_sources": [asdict(rate) for rate in rates(sources, 0)],
+    }
+
+
+def _thin(curve: Curve, curves: dict[str, Curve]) -> dict[str, Any]:
+    """Keep the rows of the curves at which a count changes."""
+    counts = np.column_stack([curve.false_alarms, *(c.misses for c in curves.values())])
+    keep = np.concatenate([[True], (np.diff(counts, axis=0) != 0).any(axis=1)])
+    return {
+        "threshold": curve.thresholds[keep].tolist(),
+        "false_alarms": {
+            part: curve.false_alarms[keep, n].tolist() for n, part in enumerate(curve.parts)
+        },
+        "hours": dict(zip(curve.parts, curve.hours, strict=True)),
+        "misses": {name: c.misses[keep].tolist() for name, c in curves.items()},
+        "clips": {name: c.clips for name, c in curves.items()},
+    }
+
+
+def _parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
+    parser = argparse.ArgumentParser(
+        prog="wakeword evaluate",
+        description="Measure misses, false alarms per hour and latency of a bundle.",
+    )
+    parser.add_argument("bundle", help="path of a bundle's .json, or a shipped bundle or word")
+    parser.add_argument("--word", action="append", help="test only this word of the bundle")
+    corpus = parser.add_argument_group("a folder of recordings with manifest.tsv")
+    corpus.add_argument("--data", type=Path, metavar="DIR")
+    corpus.add_argument("--splits", type=Path, default=SPLITS_FILE, metavar="FILE")
+    corpus.add_argument("--split", help="train, dev or test (default with --data: test)")
+    own = parser.add_argument_group("or recordings of your own")
+    own.add_argument("--positives", type=Path, metavar="PATH", help="folder, or TSV: file word "
+                     "speaker split [word_end_s]")  # fmt: skip
+    own.add_argument("--negatives", type=Path, nargs="+", metavar="PATH", default=[])
+    own.add_argument("--noise", type=Path, nargs="+", metavar="PATH", default=[])
+    own.add_argument("--rir", type=Path, nargs="+", metavar="PATH", default=[])
+    parser.add_argument("--conditions", default="clean", help="comma-separated: clean, reverb, "
+                        "10dB (recorded noise), 10dB-pink (default: clean)")  # fmt: skip
+    parser.add_argument("--target", type=float, nargs="+", default=[0.5], metavar="RATE",
+                        help="false alarms per hour to find a threshold for")  # fmt: skip
+    parser.add_argument("--tolerance-ms", type=int, default=700)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--runtime", choices=["litert", "tflite-runtime", "tf", "numpy"])
+    parser.add_argument("--out", type=Path, metavar="FILE.json", help="pictures go beside it "
+                        "(default: BUNDLE-evaluation.json)")  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.add_argument("--force", action="store_true", help="overwrite what is there")
+    return parser
+
+
+def _recordings(args: argparse.Namespace, words: Sequence[str]) -> TestSet:
+    """Find the recordings that the arguments name."""
+    if (args.data is None) == (args.positives is None):
+        raise ConfigError("name the recordings: either --data DIR, or --positives and --negatives")
+    if args.data is None:
+        if not args.negatives:
+            raise ConfigError("--negatives is missing: misses mean nothing without false alarms")
+        return read_lists(
+            args.positives, args.negatives, words=words, split=args.split, noises=args.noise,
+            rirs=args.rir,
+        )  # fmt: skip
+    if args.negatives or args.noise or args.rir:
+        raise ConfigError("--negatives, --noise and --rir go with --positives; --data has its own")
+    return read_corpus(args.data, args.splits, args.split or "test")
+
+
+def _run(args: argparse.Namespace) -> None:
+    """Do what the arguments say."""
+    path, word = find_bundle(args.bundle)
+    bundle = read_bundle(path)
+    words = args.word or ([word] if word else list(bundle.words))
+    out = args.out or Path(f"{bundle.name}-evaluation.json")
+    targets = {out: None, **{_picture(out, w): w for w in words}}
+    for target in targets:
+        if target.exists() and not args.force:
+            raise ConfigError(f"{target} exists: choose another --out, or replace it with --force")
+    conditions = [parse_condition(name.strip()) for name in args.conditions.split(",")]
+    result, pictures = evaluate(
+        bundle, _recordings(args, words), conditions,
+        words=words, targets=args.target, seed=args.seed, tolerance_ms=args.tolerance_ms,
+        runtime=args.runtime, progress=_show,
+    )  # fmt: skip
+    text = json.dumps(result, indent=1, allow_nan=False)
+    _write(out, text.encode() + b"\n")
+    for w in words:
+        _write(_picture(out, w), pictures[w])
+    print(json.dumps(result, allow_nan=False) if args.json else table(result))
+    print("wrote " + ", ".join(str(target) for target in targets), file=sys.stderr)
+
+
+def _picture(out: Path, word: str) -> Path:
+    """Name the picture of a word."""
+    return out.with_name(f"{out.stem}-{'_'.join(word.casefold().split())}.png")
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write beside the name, then rename."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, partial = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        Path(partial).chmod(0o644)
+        Path(partial).replace(path)
+    except OSError as exc:
+        raise ConfigError(
+            f"{path}: cannot be written: {exc.strerror}; choose another --out"
+        ) from exc
+
+
+def _show(stage: str, done: int, total: int) -> None:
+    """Show how far it is: a counter on a terminal, else one line per stage."""
+    if sys.stderr.isatty():
+        end = "\n" if done + 1 == total else ""
+        print(f"\r{stage}: {done + 1} of {total} ", end=end, file=sys.stderr, flush=True)
+    elif done == 0:
+        print(f"{stage}: {total}", file=sys.stderr)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run ``wakeword evaluate``; return its exit code."""
+    args = _parser().parse_args(argv)
+    try:
+        _run(args)
+    except WakewordError as exc:
+        print(f"wakeword evaluate: {exc}", file=sys.stderr)
+        return 1
+    return 0

@@ -1,0 +1,153 @@
+"""Run a detector over a test set, exactly as it runs live, and keep every score."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wakeword.audio import iter_audio, read_audio
+from wakeword.detector import Detector
+from wakeword.errors import ConfigError
+from wakeword.metrics import Stream, Utterance
+from wakeword_train.conditions import LEAD, Condition, frame, hear, hiss
+from wakeword_train.data.corpus import word_span
+from wakeword_train.testset import Recording, TestSet, label_of, says
+
+__all__ = ["Scored", "score"]
+
+GAP = 8_000  # hiss between the clips of a stream of other words; not counted as listened to
+RATE_HZ = 16_000
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Per word: its utterances under every condition, and all streams without it."""
+
+    utterances: Mapping[str, Sequence[Utterance]]
+    streams: Mapping[str, Sequence[Stream]]
+
+
+def score(
+    detector: Detector,
+    recordings: TestSet,
+    conditions: Sequence[Condition],
+    *,
+    seed: int = 1,
+    tolerance_ms: int = 700,
+    progress: Progress = lambda *_: None,
+) -> Scored:
+    """Hear all recordings.
+
+    Each clip of a word is heard by itself from a reset, once per condition, in its frame
+    (`wakeword_train.conditions`). Clips of other words are joined, label by label, with 0.5 s gaps,
+    and heard as one stream of the part "words"; hours count the clips alone. Long streams are heard
+    as they are. Negatives are heard clean.
+
+    Where nobody labelled the word's end it is estimated from energy: the end of the last frame
+    within 30 dB of the loudest 50 ms of the clean clip (`wakeword_train.data.corpus.word_span`,
+    which gives the word's start too). Room echo and breath make that late rather than early, so
+    latencies come out short.
+
+    Raises:
+        ConfigError: a word of the detector is said in no clip, or a condition lacks recordings.
+        AudioFormatError: a file cannot be read.
+    """
+    there = sorted({clip.label for clip in recordings.clips})
+    for word in detector.words:
+        if label_of(word) not in there:
+            raise ConfigError(
+                f"no clip is labelled {label_of(word)!r}, there are: {', '.join(there) or 'none'}; "
+                "choose the word to test with --word"
+            )
+    noises = [read_audio(one.path) for one in recordings.noises] if _noisy(conditions) else []
+    rirs = [_direct(read_audio(one.path)) for one in recordings.rirs if _any_room(conditions)]
+    utterances: dict[str, list[Utterance]] = {word: [] for word in detector.words}
+    own = [
+        (column, word, clip)
+        for column, word in enumerate(detector.words)
+        for clip in recordings.clips
+        if clip.label == label_of(word)
+    ]
+    for done, (column, word, clip) in enumerate(own):
+        progress("words", done, len(own))
+        samples = read_audio(clip.path)
+        start, end = word_span(samples)
+        if clip.word_end_s is not None:
+            end = round(clip.word_end_s * RATE_HZ)
+            if not 0 < end <= len(samples):
+                raise ConfigError(
+                    f"{clip.path}: word_end_s={clip.word_end_s} lies outside the file, "
+                    f"which has {len(samples) / RATE_HZ:.2f} s"
+                )
+            start = min(start, end - 1)
+        for condition in conditions:
+            heard = hear(
+                frame(samples, seed), slice(LEAD + start, LEAD + end), condition,
+                name=clip.name, seed=seed, noises=noises, rirs=rirs,
+            )  # fmt: skip
+            detector.reset()
+            probs, indices = detector.scores(heard)
+            utterances[word].append(
+                Utterance(
+                    probs=probs[:, column].copy(), indices=indices, word_start=LEAD + start,
+                    word_end=LEAD + end, tolerance=tolerance_ms * 16, condition=condition.name,
+                    source=clip.source,
+                )
+            )  # fmt: skip
+    return Scored(utterances, _streams(detector, recordings, seed, progress))
+
+
+def _noisy(conditions: Sequence[Condition]) -> bool:
+    """Tell whether recorded noise is needed."""
+    return any(c.snr_db is not None and not c.pink for c in conditions)
+
+
+def _any_room(conditions: Sequence[Condition]) -> bool:
+    """Tell whether impulse responses are needed."""
+    return any(c.reverb for c in conditions)
+
+
+def _direct(samples: NDArray[np.int16]) -> NDArray[np.float32]:
+    """Let an impulse response begin at its direct sound, its highest peak."""
+    rir = samples.astype(np.float32) / np.float32(32768)
+    return np.asarray(rir[int(np.abs(rir).argmax()) :], np.float32)
+
+
+def _streams(
+    detector: Detector, recordings: TestSet, seed: int, progress: Progress
+) -> dict[str, list[Stream]]:
+    """Hear everything as negatives of the words it does not contain."""
+    streams: dict[str, list[Stream]] = {word: [] for word in detector.words}
+    groups: dict[tuple[str, str], list[Recording]] = {}
+    for clip in recordings.clips:
+        groups.setdefault((clip.label, clip.source), []).append(clip)
+    jobs = [("words", label, source, clips) for (label, source), clips in groups.items()]
+    jobs += [(part, "", one.source, [one]) for part, one in recordings.streams]
+    gap = hiss(seed, GAP)
+    for done, (part, label, source, clips) in enumerate(jobs):
+        progress("negatives", done, len(jobs))
+        if all(says(label, word) for word in detector.words):
+            continue
+        detector.reset()
+        heard = 0
+        found = [detector.scores(hiss(seed, LEAD))]
+        for clip in clips:
+            for chunk in iter_audio(clip.path):
+                heard += len(chunk)
+                found.append(detector.scores(chunk))
+            found.append(detector.scores(gap))
+        probs = np.concatenate([rows for rows, _ in found])
+        indices = np.concatenate([index for _, index in found])
+        for column, word in enumerate(detector.words):
+            if not says(label, word):
+                streams[word].append(
+                    Stream(
+                        probs=probs[:, column].copy(), indices=indices, samples=heard, part=part,
+                        source=source,
+                    )
+                )  # fmt: skip
+    return streams
