@@ -48,6 +48,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         except (WakewordError, OSError) as exc:
             log.error("%s", " ".join(str(exc).split()))
             code = 1
+        try:
+            sys.stdout.flush()
+        except OSError:  # the disk is full, which the error above was about
+            _drop_stdout()
     return code
 
 

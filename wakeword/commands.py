@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
 import json
 import logging
@@ -19,6 +20,7 @@ from wakeword.audio import RATE_HZ, iter_audio
 from wakeword.bundle import find_bundle, read_bundle, shipped
 from wakeword.detector import Detection, Detector
 from wakeword.errors import AudioFormatError, ConfigError
+from wakeword.quiet import quiet_runtime
 from wakeword.sources import Chunk, raw_chunks
 
 __all__ = ["detect", "devices", "info", "listen", "models", "score"]
@@ -249,7 +251,8 @@ def open_detector(args: argparse.Namespace) -> tuple[Detector, dict[str, float]]
     overrides: dict[str, float] = {}
     for word, threshold in args.threshold:  # P is for every word, WORD=P for one; the later wins
         overrides.update(dict.fromkeys([word] if word else thresholds, threshold))
-    detector = Detector.load(*names, runtime=args.runtime, thresholds=overrides)
+    with contextlib.nullcontext() if args.verbose else quiet_runtime():
+        detector = Detector.load(*names, runtime=args.runtime, thresholds=overrides)
     return detector, {word: overrides.get(word, thresholds[word]) for word in detector.words}
 
 
