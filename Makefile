@@ -1,7 +1,7 @@
 # make demo   hear the shipped word in the shipped recording (installs the runtime only, into .venv)
 # make test   lint, types and tests (installs everything developers need, into .venv-dev)
 # make lint   lint and types alone
-# make model  train the shipped model again (hours; README, "Training")
+# make model  train the shipped model again (long; needs recordings and VOICES=DIR: README, "Training")
 # make clean  remove what the others made
 #
 # Needs make, and Python 3.10 to 3.13 with venv. Another interpreter: make demo PYTHON=python3.12
@@ -11,7 +11,8 @@ VENV ?= .venv
 DEV_VENV ?= .venv-dev
 RECORDING ?= wakeword/demo/computer.flac
 
-# Written last, so a half-made environment is made anew; named by the interpreter, so another one counts.
+# Written last, so a half-made environment is made anew; named by the interpreter, so for another one it
+# is made anew too. When only pyproject.toml has changed, it is brought up to date.
 STAMP = installed-$(notdir $(PYTHON))
 
 .PHONY: demo test lint model clean
@@ -29,7 +30,8 @@ lint: $(DEV_VENV)/$(STAMP)
 	$(DEV_VENV)/bin/mypy
 
 model: $(DEV_VENV)/$(STAMP)
-	$(DEV_VENV)/bin/python -m wakeword_train.recipes.trigger --shipped
+	$(if $(VOICES),$(DEV_VENV)/bin/pip install --quiet --editable '.[synth]')
+	$(DEV_VENV)/bin/wakeword train computer_jarvis $(if $(VOICES),--voices '$(VOICES)') --out wakeword/models --force
 
 clean:
 	rm -rf $(VENV) $(DEV_VENV) build dist *.egg-info train/*.egg-info
@@ -53,7 +55,7 @@ define make_venv
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
 	  echo "$(PYTHON) has no venv module. On Debian, Ubuntu and Raspberry Pi OS: sudo apt install python3-venv" >&2; exit 1; }
 	@echo "Installing into $(1)" >&2
-	@rm -rf $(1)
+	@test -e $@ || rm -rf $(1)
 	@$(PYTHON) -m venv $(1)
 	@$$($(PYTHON) -c 'import platform, struct; print("linux32" * (platform.machine() == "aarch64" and struct.calcsize("P") == 4))') \
 	  $(1)/bin/python -m pip install --quiet --disable-pip-version-check --editable '$(2)'
