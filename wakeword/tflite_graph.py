@@ -45,26 +45,33 @@ DTYPES: Mapping[int, str] = {
 
 ACTIVATIONS = ("NONE", "RELU", "RELU_N1_TO_1", "RELU6", "TANH", "SIGN_BIT")
 
-# Options table -> (our name, field number in the schema, struct format or "vector", default).
-_ACT: tuple[str, int, str, Any] = ("activation", 0, "b", 0)
-OPTIONS: Mapping[int, tuple[tuple[str, int, str, Any], ...]] = {
-    8: (_ACT, ("weights_format", 1, "b", 0), ("keep_num_dims", 2, "?", False)),
-    9: (("beta", 0, "f", 0.0),),
-    10: (("axis", 0, "i", 0), ("activation", 1, "b", 0)),
-    11: (_ACT,),
-    17: (("new_shape", 0, "vector", ()),),
-    21: (_ACT,),
-    28: (_ACT,),
-    30: (("squeeze_dims", 0, "vector", ()),),
-    32: (
-        ("begin_mask", 0, "i", 0),
-        ("end_mask", 1, "i", 0),
-        ("ellipsis_mask", 2, "i", 0),
-        ("new_axis_mask", 3, "i", 0),
-        ("shrink_axis_mask", 4, "i", 0),
-        ("offset", 5, "?", False),
+_Field = tuple[str, int, str, Any]
+_ACT: _Field = ("activation", 0, "b", 0)
+# Operator -> type of its options in the schema, (our name, field number, struct format, default).
+OPTIONS: Mapping[str, tuple[int, tuple[_Field, ...]]] = {
+    "ADD": (11, (_ACT,)),
+    "CONCATENATION": (10, (("axis", 0, "i", 0), ("activation", 1, "b", 0))),
+    "FULLY_CONNECTED": (
+        8,
+        (_ACT, ("weights_format", 1, "b", 0), ("keep_num_dims", 2, "?", False)),
     ),
-    35: (("num_splits", 0, "i", 0),),
+    "MUL": (21, (_ACT,)),
+    "RESHAPE": (17, (("new_shape", 0, "vector", ()),)),
+    "SOFTMAX": (9, (("beta", 0, "f", 0.0),)),
+    "SPLIT": (35, (("num_splits", 0, "i", 0),)),
+    "SQUEEZE": (30, (("squeeze_dims", 0, "vector", ()),)),
+    "STRIDED_SLICE": (
+        32,
+        (
+            ("begin_mask", 0, "i", 0),
+            ("end_mask", 1, "i", 0),
+            ("ellipsis_mask", 2, "i", 0),
+            ("new_axis_mask", 3, "i", 0),
+            ("shrink_axis_mask", 4, "i", 0),
+            ("offset", 5, "?", False),
+        ),
+    ),
+    "SUB": (28, (_ACT,)),
 }
 
 
@@ -98,7 +105,7 @@ class Operator:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     options: Mapping[str, Any]
-    """Every option of :data:`OPTIONS` that belongs to the operator; ``activation`` is a name."""
+    """Every option that :data:`OPTIONS` lists for the operator; ``activation`` is a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,8 +341,11 @@ def _read_operator(table: _Table, codes: tuple[tuple[str, int], ...], tensors: i
     _check_indices(inputs, tensors, name, lowest=-1)
     _check_indices(outputs, tensors, name, lowest=0)
     options: dict[str, Any] = {}
-    stored = table.table(4)
-    for key, field, fmt, default in OPTIONS.get(table.scalar(3, "B", 0), ()):
+    stored, kind = table.table(4), table.scalar(3, "B", 0)
+    expected, fields = OPTIONS.get(name, (kind, ()))
+    if stored is not None and kind != expected:
+        raise BundleError(f"damaged model: {name} has options of type {kind}, not {expected}")
+    for key, field, fmt, default in fields:
         if stored is None:
             options[key] = default
         elif fmt == "vector":

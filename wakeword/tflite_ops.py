@@ -137,17 +137,19 @@ def quantization(tensor: Tensor) -> tuple[np.float32, int]:
     """Scale and zero point of an int8 tensor.
 
     Raises:
-        BundleError: it has none, one per channel, or a zero point that is no int8.
+        BundleError: it has none, one per channel, or values no model needs.
     """
     if tensor.dtype != np.int8 or len(tensor.scales) != 1:
         raise BundleError(
             f"tensor {tensor.name!r} ({tensor.dtype}, {len(tensor.scales)} scales): "
             "need int8 with one scale for the whole tensor"
         )
-    zero = int(tensor.zero_points[0])
-    if not -128 <= zero <= 127:
-        raise BundleError(f"damaged model: tensor {tensor.name!r} has zero point {zero}")
-    return np.float32(tensor.scales[0]), zero
+    scale, zero = np.float32(tensor.scales[0]), int(tensor.zero_points[0])
+    if not -128 <= zero <= 127 or not 2.0**-40 <= scale <= 2.0**40:
+        raise BundleError(
+            f"damaged model: tensor {tensor.name!r} has scale {scale} and zero point {zero}"
+        )
+    return scale, zero
 
 
 def build(operator: Operator, tensors: Sequence[Tensor]) -> Kernel:
@@ -198,6 +200,14 @@ def _constant(operator: Operator, tensor: Tensor) -> Array:
     if tensor.data is None:
         raise _unsupported(operator, f"{tensor.name!r} must be a constant")
     return tensor.data
+
+
+def _integers(operator: Operator, tensor: Tensor) -> list[int]:
+    """A constant list of indices."""
+    values = _constant(operator, tensor)
+    if values.dtype not in (np.int32, np.int64):
+        raise BundleError(f"damaged model: {operator.name} has indices of type {values.dtype}")
+    return [int(v) for v in values.ravel()]
 
 
 def _real_range(operator: Operator) -> tuple[float, float]:
@@ -374,7 +384,7 @@ def _same_scale(operator: Operator, *tensors: Tensor) -> None:
 
 def _split(operator: Operator, ins: list[Tensor], out: Tensor, all_: Sequence[Tensor]) -> Kernel:
     x = ins[1]
-    axis = int(_constant(operator, ins[0]).ravel()[0]) if ins[0].size == 1 else len(x.shape)
+    axis = _integers(operator, ins[0])[0] if ins[0].size == 1 else len(x.shape)
     parts = len(operator.outputs)
     outs = [all_[i] for i in operator.outputs]
     if not -len(x.shape) <= axis < len(x.shape) or x.shape[axis] % parts:
@@ -395,7 +405,7 @@ def _strided_slice(
     operator: Operator, ins: list[Tensor], out: Tensor, _: Sequence[Tensor]
 ) -> Kernel:
     x, options = ins[0], operator.options
-    begin, end, stride = (_constant(operator, t).ravel().tolist() for t in ins[1:])
+    begin, end, stride = (_integers(operator, t) for t in ins[1:])
     if options["ellipsis_mask"] or options["new_axis_mask"] or options["offset"]:
         raise _unsupported(operator, "ellipsis, new axis and offset are not known")
     if not len(begin) == len(end) == len(stride) <= len(x.shape) or 0 in stride:
