@@ -20,13 +20,13 @@ from wakeword.bundle_check import FRONTEND, model_name
 from wakeword.decide import DecisionConfig
 from wakeword.errors import BundleError, ConfigError, DeviceError
 from wakeword.frontend import BINS
-from wakeword.model import quantised
+from wakeword.graph_check import Quantised, quantised
 from wakeword.runtime import open_interpreter, runtimes_to_try
 
 __all__ = ["MicroStream", "check_micro"]
 
-# Their feature is raw x 10 / 256.
-_RAW_PER_FEATURE = 25.6
+# Exact in binary.
+_FEATURE_PER_RAW = 10 / 256
 MAX_STRIDE = 64
 
 
@@ -110,9 +110,12 @@ class MicroStream:
             dtype, how = np.dtype(detail["dtype"]), detail["quantization_parameters"]
             if dtype not in (np.int8, np.uint8):
                 raise refuse(f"its {name} is {dtype}, need int8 or uint8")
-            ends.append(quantised(name, dtype, how["scales"], how["zero_points"], refuse))
+            try:
+                ends.append(quantised(name, dtype, how["scales"], how["zero_points"]))
+            except BundleError as exc:
+                raise refuse(f"its {exc}") from exc
         self.stride = shape[1]
-        self._quantised = ends[0].of_raw(_RAW_PER_FEATURE)
+        self._quantised = _stored_features(ends[0])
         self._probs = ends[1].probs()
         self._nothing = np.empty((0, 1), np.float32)
 
@@ -155,3 +158,13 @@ class MicroStream:
             interpreter.invoke()
             scores.append(interpreter.get_tensor(self._score))
         return self._probs[np.concatenate(scores).view(np.uint8)]
+
+
+def _stored_features(how: Quantised) -> NDArray[Any]:
+    """Return the stored value of each raw feature 0 .. 65535.
+
+    As ``pymicro-wakeword`` does it, in float64, but clipped: theirs wraps around at the loudest.
+    """
+    limits = np.iinfo(how.dtype)
+    stored = np.rint(np.arange(65_536) * _FEATURE_PER_RAW / how.scale + how.zero_point)
+    return np.asarray(np.clip(stored, limits.min, limits.max), how.dtype)
