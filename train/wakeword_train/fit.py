@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from wakeword.errors import ConfigError
 from wakeword_train.data.windows import FRAMES, Windows
 
-__all__ = ["FitConfig", "draw_batch", "fit", "targets"]
+__all__ = ["FitConfig", "draw_batch", "fit", "read_losses", "targets"]
 
 log = logging.getLogger(__name__)
 
@@ -103,6 +103,13 @@ def draw_batch(
     return np.concatenate(picked)[:size]
 
 
+def read_losses(folder: Path, every: int = 100) -> list[float]:
+    """Read the mean loss of each ``every`` batches of a run."""
+    with np.load(folder / "state.npz") as state:
+        losses = state["losses"]
+    return [round(float(losses[i : i + every].mean()), 4) for i in range(0, len(losses), every)]
+
+
 def _loss(
     y: Any, p: Any, mask: Any, words: int, negative: Any, config: FitConfig
 ) -> Any:  # tensors (B, S, W)
@@ -155,7 +162,7 @@ def fit(
     optimizer = keras.optimizers.Adam(config.rate, global_clipnorm=config.clip_norm)
     optimizer.build(model.trainable_variables)
 
-    @tf.function  # type: ignore[untyped-decorator] # TensorFlow carries no types
+    @tf.function
     def train_step(x: Any, y: Any, mask: Any, negative: Any) -> Any:
         with tf.GradientTape() as tape:
             probs = model(tf.cast(x, tf.float32) / 256.0, training=True)
@@ -164,19 +171,21 @@ def fit(
         optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
         return loss
 
-    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
+    @tf.function(reduce_retracing=True)
     def peaks(x: Any) -> Any:
         probs = model(tf.cast(x, tf.float32) / 256.0, training=False)
         return tf.reduce_max(probs[:, :, :words], axis=(1, 2))
 
     variables = [*model.variables, *optimizer.variables]
-    start, losses, average, hard = 0, 0.0, None, None
+    start, average, hard = 0, None, None
+    losses: list[float] = []
     saved = folder / "state.npz"
     if saved.is_file():
         with np.load(saved) as state:
             start = int(state["batch"])
             for index, variable in enumerate(variables):
                 variable.assign(state[f"v{index}"])
+            losses = state["losses"].tolist()
             if "hard" in state:
                 hard = state["hard"]
             if "a0" in state:
@@ -192,7 +201,7 @@ def fit(
         picked = draw_batch(rng, rows, share, config.batch, hard, config.hard)
         y, mask = targets(windows.label[picked], windows.end[picked], heads, stride, config)
         x = windows.take(picked)
-        losses += float(train_step(x, y, mask, np.float32(low + (high - low) * along)))
+        losses.append(float(train_step(x, y, mask, np.float32(low + (high - low) * along))))
         if number >= first_averaged:
             now = [np.asarray(v) for v in model.variables]
             weight = 1 / (number - first_averaged + 1)
@@ -203,8 +212,7 @@ def fit(
             )
         done = number + 1
         if done % 50 == 0:
-            progress(done, config.batches, losses / 50)
-            losses = 0.0
+            progress(done, config.batches, float(np.mean(losses[-50:])))
         if config.mine_every and done % config.mine_every == 0:
             negatives = np.concatenate([rows[n] for n in ("long",) if n in rows])
             top = np.concatenate(
@@ -216,7 +224,7 @@ def fit(
             hard = negatives[np.argsort(-top, kind="stable")[: max(len(negatives) // 20, 1)]]
             log.info("hard negatives score %.3f to %.3f", top.max(), np.sort(top)[-len(hard)])
         if done % config.save_every == 0 or done == config.batches:
-            state = {"batch": np.int64(done)} | {
+            state = {"batch": np.int64(done), "losses": np.asarray(losses)} | {
                 f"v{i}": np.asarray(v) for i, v in enumerate(variables)
             }
             if hard is not None:

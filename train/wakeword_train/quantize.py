@@ -117,9 +117,8 @@ def representative_steps(
     padded = np.zeros((batch, count + weights.kernel - weights.stride, bins), np.float32)
     padded[:, weights.kernel - weights.stride :] = streams.astype(np.float32) / 256
     state = [np.zeros((batch, h), np.float32) for h in weights.units]
-    kept: dict[str, list[FloatArray]] = {"frames": []} | {
-        f"state_{i}": [] for i in range(weights.layers)
-    }
+    names = ["frames", *(f"state_{i}" for i in range(weights.layers))]
+    kept: dict[str, list[FloatArray]] = {name: [] for name in names}
     for step in range(count // weights.stride):
         first = step * weights.stride
         frames = padded[:, first : first + weights.kernel]
@@ -143,6 +142,12 @@ def representative_steps(
     return {name: np.concatenate(rows) for name, rows in kept.items()}
 
 
+def _save(path: Path, arrays: Mapping[str, FloatArray]) -> None:
+    """Save arrays under their names."""
+    named: dict[str, Any] = dict(arrays)
+    np.savez(path, **named)
+
+
 def convert(
     weights: StepWeights, calibration: Mapping[str, FloatArray] | None
 ) -> tuple[bytes, dict[str, list[str]]]:
@@ -160,9 +165,9 @@ def convert(
     """
     with tempfile.TemporaryDirectory() as folder:
         base = Path(folder)
-        np.savez(base / "weights.npz", **weights.arrays)
+        _save(base / "weights.npz", weights.arrays)
         if calibration is not None:
-            np.savez(base / "calibration.npz", **calibration)
+            _save(base / "calibration.npz", calibration)
         (base / "step.json").write_text(
             json.dumps({"kernel": weights.kernel, "reset_after": weights.reset_after})
         )

@@ -12,7 +12,8 @@ def table(result: Mapping[str, Any]) -> str:
     """Lay out what `wakeword_train.evaluate.evaluate` found.
 
     Returns:
-        Lines to print. Sources of negatives are listed where they fired; the JSON has them all. Intervals are exact, 95 %. A rate is given only where something fired;
+        Lines to print. Sources of negatives are listed where they fired; the JSON has them all.
+        Intervals are exact, 95 %. A rate is given only where something fired;
         where nothing did, the highest rate that this does not refute.
     """
     lines = [f"bundle {result['bundle']}, sha256 {result['sha256'][:12]}"]

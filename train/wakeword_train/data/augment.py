@@ -53,7 +53,11 @@ def draw_channel(rng: np.random.Generator, rirs: int, noises: int) -> Channel:
 
 def rms(samples: FloatArray) -> float:
     """Root of the mean square, never 0."""
-    return float(np.sqrt(np.mean(np.square(samples, dtype=np.float64)) + 1e-12)) if len(samples) else 1e-6
+    return (
+        float(np.sqrt(np.mean(np.square(samples, dtype=np.float64)) + 1e-12))
+        if len(samples)
+        else 1e-6
+    )
 
 
 def coloured_noise(rng: np.random.Generator, count: int, colour: float) -> FloatArray:
@@ -113,4 +117,4 @@ def mix(
     peak = float(np.max(np.abs(heard))) + 1e-9
     heard *= 10 ** ((channel.peak_db + channel.clip_db) / 20) / peak
     limit = 10 ** (channel.peak_db / 20)
-    return np.rint(np.clip(heard, -limit, limit) * 32767).astype(np.int16)
+    return np.asarray(np.rint(np.clip(heard, -limit, limit) * 32767), np.int16)

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from wakeword.audio import read_audio
+from wakeword.audio import read_audio, to_int16
 from wakeword_train.data.manifest import Clip
 from wakeword_train.data.synth import read_manifest
 
@@ -50,7 +50,8 @@ class Corpus:
 
     def audio(self, item: Item) -> NDArray[np.float32]:
         """Give an item as float32 in [-1, 1)."""
-        return self.samples[item.start : item.stop].astype(np.float32) / np.float32(32768)
+        samples = self.samples[item.start : item.stop]
+        return np.divide(samples, 32768, dtype=np.float32)
 
 
 def word_span(samples: NDArray[np.int16]) -> tuple[int, int]:
@@ -96,11 +97,13 @@ def morph(
     target = 0.0 if np.isnan(median) else float(np.clip(median * pitch, 70, 450))
     changed = call(sound, "Change gender", 75, 500, formant, target, 1.0, 1 / speed)
     out = np.asarray(changed.values[0])
-    return np.clip(np.rint(out * 32768), -32768, 32767).astype(np.int16)
+    return to_int16(out)
 
 
 def _morphs(job: tuple[NDArray[np.int16], int, int]) -> list[NDArray[np.int16]]:
     """Draw and make the morphs of one clip."""
+    import parselmouth
+
     samples, count, seed = job
     rng = np.random.default_rng(seed)
     made = []
@@ -110,7 +113,7 @@ def _morphs(job: tuple[NDArray[np.int16], int, int]) -> list[NDArray[np.int16]]:
         speed = float(rng.uniform(0.85, 1.18))
         try:
             made.append(morph(samples, formant, pitch, speed))
-        except Exception:  # noqa: BLE001 # Praat refuses clips without a pitch in many ways
+        except parselmouth.PraatError:  # a clip without a pitch has no other voice
             continue
     return made
 
@@ -164,13 +167,21 @@ def build_corpus(
             parents.append(len(audio) - 1)
 
     for samples, clip in _real_items(folder, clips):
-        add(samples, clip.kind, clip.label, clip.speaker, clip.file, (morphs or {}).get(clip.label, 0))
+        add(
+            samples,
+            clip.kind,
+            clip.label,
+            clip.speaker,
+            clip.file,
+            (morphs or {}).get(clip.label, 0),
+        )
     for base in synthetic:
         for row in read_manifest(base):
             file = base / row["file"]
-            near = row["label"].startswith("near ")
-            kind = "near" if near else "synthetic"
-            add(read_audio(file), kind, row["label"], "", row["file"], 0 if near else synthetic_morphs)
+            sort = row["label"].split()[0]
+            kind = sort if sort in ("near", "other", "talk") else "synthetic"
+            copies = synthetic_morphs if kind == "synthetic" else 0
+            add(read_audio(file), kind, row["label"], "", row["file"], copies)
     if jobs:
         with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
             for parent, made in zip(parents, pool.map(_morphs, jobs, chunksize=16), strict=True):
@@ -181,13 +192,19 @@ def build_corpus(
     items: list[Item] = []
     start = 0
     for samples, (kind, label, who, src) in zip(audio, facts, strict=True):
-        spans = kind in ("wake", "wake_extra", "command", "notwake", "synthetic", "near")
+        spans = kind in ("wake", "wake_extra", "command", "notwake", "synthetic", "near", "other")
         first, last = word_span(samples) if spans else (0, len(samples))
         items.append(
             Item(
-                start=start, stop=start + len(samples), word_start=first, word_stop=last,
-                kind=kind, label=label, speaker=who, source=src,
-            )  # fmt: skip
+                start=start,
+                stop=start + len(samples),
+                word_start=first,
+                word_stop=last,
+                kind=kind,
+                label=label,
+                speaker=who,
+                source=src,
+            )
         )
         start += len(samples)
     partial = path / "corpus.part.npy"

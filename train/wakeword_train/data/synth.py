@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +90,7 @@ def style_of(recipe: Recipe, voices: dict[str, NDArray[np.float32]]) -> NDArray[
     first, second = (voices[name] for name in recipe.timbre)
     style = voices[recipe.prosody].copy()
     style[..., TIMBRE] = (1 - recipe.mix) * first[..., TIMBRE] + recipe.mix * second[..., TIMBRE]
-    return style
+    return np.asarray(style, np.float32)
 
 
 _engine: tuple[Any, dict[str, NDArray[np.float32]]] | None = None  # one per worker process
@@ -108,7 +108,7 @@ def _open_engine(model_dir: str) -> None:
         str(Path(model_dir) / MODEL_FILE), options, providers=["CPUExecutionProvider"]
     )
     kokoro = Kokoro.from_session(session, str(Path(model_dir) / VOICES_FILE))
-    _engine = kokoro, {name: kokoro.voices[name] for name in kokoro.voices.files}  # type: ignore[attr-defined] # an NpzFile
+    _engine = kokoro, {name: kokoro.voices[name] for name in kokoro.voices.files}
 
 
 def _make_clip(recipe: Recipe, path: str) -> Recipe:
@@ -116,6 +116,9 @@ def _make_clip(recipe: Recipe, path: str) -> Recipe:
     import soundfile
     import soxr
 
+    parent = parent_process()
+    if parent is None or not parent.is_alive():  # killed: do not work through its queue alone
+        os._exit(1)
     assert _engine is not None  # set by the pool's initializer
     kokoro, voices = _engine
     audio, rate_hz = kokoro.create(
@@ -123,9 +126,9 @@ def _make_clip(recipe: Recipe, path: str) -> Recipe:
     )
     audio = soxr.resample(audio, rate_hz, 16_000)
     peak = float(np.max(np.abs(audio), initial=1e-9))
-    partial = f"{path}.{os.getpid()}.part"
+    partial = Path(f"{path}.{os.getpid()}.part")
     soundfile.write(partial, (audio * (0.5 / peak)).astype(np.float32), 16_000, format="FLAC")
-    os.replace(partial, path)
+    partial.replace(path)
     return recipe
 
 
@@ -138,7 +141,7 @@ def synthesize(
     seed: int = 0,
     processes: int = 2,
 ) -> Iterator[tuple[int, int]]:
-    """Speak ``count`` clips of each label into ``out``; clips already there are kept.
+    """Speak ``count`` clips of each label; clips already there by the same recipe are kept.
 
     Args:
         spellings: label to pronunciations in phonemes.
@@ -168,13 +171,17 @@ def synthesize(
     for folder in {p.parent for p in paths}:
         folder.mkdir(parents=True, exist_ok=True)
     manifest = out / "manifest.jsonl"
+    rows = [
+        json.dumps({"file": str(p.relative_to(out)), **asdict(r)})
+        for p, r in zip(paths, recipes, strict=True)
+    ]
+    # A clip whose recipe has changed is stale, and goes before the manifest says otherwise.
+    before = set(manifest.read_text().splitlines()) if manifest.is_file() else set()
+    for path, row in zip(paths, rows, strict=True):
+        if row not in before:
+            path.unlink(missing_ok=True)
     partial = manifest.with_suffix(".part")
-    partial.write_text(
-        "".join(
-            json.dumps({"file": str(p.relative_to(out)), **asdict(r)}) + "\n"
-            for p, r in zip(paths, recipes, strict=True)
-        )
-    )
+    partial.write_text("".join(row + "\n" for row in rows))
     partial.replace(manifest)
     todo = [(r, str(p)) for r, p in zip(recipes, paths, strict=True) if not p.is_file()]
     done = len(recipes) - len(todo)

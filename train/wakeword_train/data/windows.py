@@ -26,7 +26,7 @@ FRAMES = 320  # 3.2 s
 LEAD = 50  # frames heard and dropped, so that the front end is not cold
 SAMPLES = (LEAD + FRAMES - 1) * HOP + WINDOW
 SHARD = 500
-LONG_KINDS = ("speech", "sentence", "noise")
+LONG_KINDS = ("speech", "sentence", "talk", "noise")
 FloatArray = NDArray[np.float32]
 
 
@@ -44,8 +44,8 @@ class Group:
 class Windows:
     """A cached plan.
 
-    ``features`` (n, 320, 40) uint16; ``label`` (n,) int16, -1 for none; ``end`` (n,) int16, the frame
-    at which the word ends; ``group`` (n,) int16, index into ``names``.
+    ``features`` (n, 320, 40) uint16; ``label`` (n,) int16, -1 for none; ``end`` (n,) int16, the
+    frame at which the word ends; ``group`` (n,) int16, index into ``names``.
     """
 
     features: Sequence[NDArray[np.uint16]]
@@ -97,9 +97,11 @@ class _Studio:
         """Let an impulse response begin at its direct sound, end after 0.8 s, with peak 1."""
         at = int(np.argmax(np.abs(rir)))
         cut = rir[at : at + 12_800].copy()
-        return cut / (np.abs(cut[0]) + 1e-9)
+        return np.asarray(cut / (np.abs(cut[0]) + 1e-9), np.float32)
 
     def _talk(self, rng: np.random.Generator, count: int) -> FloatArray:
+        if not self.talk:
+            return np.zeros(count, np.float32)
         return _crop(rng, self.corpus.audio(self.talk[int(rng.integers(len(self.talk)))]), count)
 
     def _noise(self, rng: np.random.Generator, channel: Channel) -> FloatArray | None:
@@ -110,7 +112,8 @@ class _Studio:
         clip = self.corpus.audio(self.noises[channel.noise])
         repeats = -(-SAMPLES // len(clip)) + 1
         at = int(channel.noise_at * len(clip))
-        return np.tile(clip, repeats)[at : at + SAMPLES] + np.float32(1e-6)
+        tiled = np.tile(clip, repeats)[at : at + SAMPLES]
+        return np.asarray(tiled + 1e-6, np.float32)
 
     def word(self, rng: np.random.Generator, item: Item) -> tuple[NDArray[np.int16], int]:
         """Make a window with the word of an item: samples, and the sample at which it ends."""

@@ -47,9 +47,14 @@ PRESETS = {
     "small": TriggerConfig(),
     "base": TriggerConfig(filters=96, units=(96, 96)),
     "course": TriggerConfig(
-        filters=196, kernel=15, stride=4, units=(128, 128),
-        reset_after=False, batch_norm=True, dropout=0.8,
-    ),  # fmt: skip
+        filters=196,
+        kernel=15,
+        stride=4,
+        units=(128, 128),
+        reset_after=False,
+        batch_norm=True,
+        dropout=0.8,
+    ),
 }
 
 

@@ -7,6 +7,7 @@ Each leaves its result in the work folder and is not done again when it is there
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,18 +15,33 @@ from typing import Any
 
 import numpy as np
 
-from wakeword.errors import ConfigError
+from wakeword.bundle import Bundle
+from wakeword.errors import BundleError, ConfigError
 from wakeword_train.data.corpus import Corpus, build_corpus, open_corpus
 from wakeword_train.data.manifest import may_ship, read_clips
+from wakeword_train.data.pseudo import pseudo_phrase, pseudo_word
 from wakeword_train.data.splits import SPLITS_FILE, read_splits
-from wakeword_train.data.synth import synthesize
+from wakeword_train.data.synth import read_manifest, synthesize
 from wakeword_train.data.windows import LONG_KINDS, Group, build_windows, open_windows
-from wakeword_train.fit import FitConfig, fit
+from wakeword_train.fit import FitConfig, fit, read_losses
 from wakeword_train.models.trigger import PRESETS, build
+from wakeword_train.ship import calibrate, commit, ledger, measure, quantise, rewrite
+from wakeword_train.testset import read_corpus
 
-__all__ = ["SHARE", "Recipe", "find_recipe", "groups_of", "prepare", "read_recipe", "train_model"]
+__all__ = [
+    "SHARE",
+    "Recipe",
+    "find_recipe",
+    "groups_of",
+    "prepare",
+    "read_recipe",
+    "run",
+    "speak",
+    "train_model",
+]
 
 log = logging.getLogger(__name__)
+Progress = Callable[[str, int, int], None]
 
 # Of a batch; "long" takes what is left. Names are prefixes of group names.
 SHARE = {
@@ -38,12 +54,22 @@ SHARE = {
 }
 
 
+PSEUDO_PHRASES = 2_000
+CALIBRATION_WINDOWS = 60  # set the int8 ranges
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SynthConfig:
-    """Clips to speak: of each word, and of phrases close to it."""
+    """Clips to speak: of each word, of phrases close to it, of words and sentences of no language.
+
+    ``borrowed`` are syllables of the words, mixed into those of no language.
+    """
 
     count: int = 1_000
     near_count: int = 300
+    word_count: int = 0
+    talk_count: int = 0
+    borrowed: Sequence[str] = ()
     seed: int = 1
     spellings: Mapping[str, Sequence[str]] = field(default_factory=dict)
     near: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -71,9 +97,10 @@ class Recipe:
     heads: tuple[str, ...] = ()
     preset: str = "small"
     seed: int = 1
-    synth: SynthConfig = SynthConfig()
-    windows: WindowConfig = WindowConfig()
-    fit: FitConfig = FitConfig()
+    synth: SynthConfig = field(default_factory=SynthConfig)
+    windows: WindowConfig = field(default_factory=WindowConfig)
+    fit: FitConfig = field(default_factory=FitConfig)
+    fa_per_hour: float = 1.0
 
     def __post_init__(self) -> None:
         if not self.words:
@@ -113,10 +140,10 @@ def read_recipe(path: Path) -> Recipe:
     Raises:
         ConfigError: not TOML, an unknown key, or a value out of range.
     """
-    try:
+    if sys.version_info >= (3, 11):
         import tomllib
-    except ModuleNotFoundError:  # Python 3.10
-        import tomli as tomllib  # type: ignore[import-not-found,no-redef]
+    else:
+        import tomli as tomllib
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as exc:
@@ -133,8 +160,8 @@ def groups_of(corpus: Corpus, recipe: Recipe) -> list[Group]:
     names = [*recipe.words, *recipe.heads]
     sorts: dict[str, list[int]] = {}
     for index, item in enumerate(corpus.items):
-        if item.kind == "near":
-            sorts.setdefault("near", []).append(index)
+        if item.kind in ("near", "other"):
+            sorts.setdefault(item.kind, []).append(index)
         elif item.kind == "synthetic":
             sorts.setdefault(f"synthetic {item.label}", []).append(index)
         elif item.kind in LONG_KINDS:
@@ -157,7 +184,7 @@ def groups_of(corpus: Corpus, recipe: Recipe) -> list[Group]:
         "near": config.near, "real": config.real, "synthetic": config.synthetic,
         "head": config.head, "other": config.other,
     }  # fmt: skip
-    parts = {"speech": 0.55, "sentence": 0.2, "noise": 0.25}
+    parts = {"speech": 0.5, "sentence": 0.15, "talk": 0.15, "noise": 0.2}
     groups = []
     for name, items in sorted(sorts.items()):
         sort, _, rest = name.partition(" ")
@@ -165,6 +192,42 @@ def groups_of(corpus: Corpus, recipe: Recipe) -> list[Group]:
         label = names.index(rest) if sort in ("real", "synthetic", "head") else -1
         groups.append(Group(name, label, tuple(items), count))
     return groups
+
+
+def synthesis_jobs(config: SynthConfig) -> dict[str, tuple[dict[str, Sequence[str]], int]]:
+    """List what to speak: folder to (label to spellings, clips of each label)."""
+    rng = np.random.default_rng(config.seed)
+    # Always as many to choose from, so that asking for more clips keeps those there are.
+    words = [
+        pseudo_word(rng, int(n), config.borrowed)
+        for n in rng.choice(np.array([1, 2, 3, 4]), PSEUDO_PHRASES, p=[0.1, 0.35, 0.4, 0.15])
+    ]
+    talk = [pseudo_phrase(rng, int(n), config.borrowed) for n in rng.integers(5, 9, PSEUDO_PHRASES)]
+    return {
+        "words": (dict(config.spellings), config.count),
+        "near": ({f"near {w}": s for w, s in config.near.items()}, config.near_count),
+        "other": ({"other": words}, config.word_count),
+        "talk": ({"talk": talk}, config.talk_count),
+    }
+
+
+def speak(
+    recipe: Recipe,
+    work: Path,
+    voices: Path,
+    *,
+    processes: int = 2,
+    progress: Progress = lambda *_: None,
+) -> None:
+    """Speak the clips of a recipe that are not there yet into ``work/synth``."""
+    for name, (spellings, count) in synthesis_jobs(recipe.synth).items():
+        if not spellings or not count:
+            continue
+        for done, total in synthesize(
+            spellings, count, work / "synth" / name,
+            model_dir=voices, seed=recipe.synth.seed, processes=processes,
+        ):  # fmt: skip
+            progress(f"synthesize {name}", done, total)
 
 
 def prepare(
@@ -175,7 +238,7 @@ def prepare(
     *,
     splits: Path = SPLITS_FILE,
     processes: int = 2,
-    progress: Callable[[str, int, int], None] = lambda *_: None,
+    progress: Progress = lambda *_: None,
 ) -> None:
     """Do the stages before training, those that are not done yet.
 
@@ -188,25 +251,15 @@ def prepare(
         processes: worker processes.
         progress: called with (stage, done, in all).
     """
-    jobs = {
-        "words": (dict(recipe.synth.spellings), recipe.synth.count),
-        "near": ({f"near {w}": s for w, s in recipe.synth.near.items()}, recipe.synth.near_count),
-    }
-    for name, (spellings, count) in jobs.items():
-        if voices is None or not spellings or not count:
-            continue
-        for done, total in synthesize(
-            spellings, count, work / "synth" / name,
-            model_dir=voices, seed=recipe.synth.seed, processes=processes,
-        ):  # fmt: skip
-            progress(f"synthesize {name}", done, total)
+    if voices is not None:
+        speak(recipe, work, voices, processes=processes, progress=progress)
     parts = read_splits(splits)
     clips = [
         clip
         for clip in read_clips(data)
         if parts.get(clip.file) == "train" and clip.kind != "music" and may_ship(clip.licence)
     ]
-    spoken = [f for n in jobs if (f := work / "synth" / n).joinpath("manifest.jsonl").is_file()]
+    spoken = sorted(path.parent for path in (work / "synth").glob("*/manifest.jsonl"))
     progress("decode", 0, 1)
     corpus = build_corpus(
         work / "corpus", data, clips,
@@ -228,7 +281,7 @@ def train_model(
     work: Path,
     run: Path,
     *,
-    progress: Callable[[str, int, int], None] = lambda *_: None,
+    progress: Progress = lambda *_: None,
 ) -> Any:
     """Fit the recipe's model on the windows in ``work``, or load it from ``run``.
 
@@ -261,3 +314,63 @@ def train_model(
     model.save_weights(partial)
     partial.replace(done)
     return model
+
+
+def run(
+    recipe: Recipe,
+    work: Path,
+    data: Path,
+    voices: Path | None,
+    out: Path,
+    *,
+    splits: Path = SPLITS_FILE,
+    processes: int = 2,
+    force: bool = False,
+    progress: Progress = lambda *_: None,
+) -> Bundle:
+    """Do everything, from recordings and voices to a measured bundle ``out/WORD_WORD.json``.
+
+    Raises:
+        BundleError: the bundle exists and ``force`` is not set.
+        ConfigError: data is missing, or the dev part cannot hold the rate of false alarms.
+    """
+    name = "_".join(word.replace(" ", "_") for word in recipe.words)
+    if not force and (taken := [p for p in out.glob(f"{name}.*") if p.suffix != ".toml"]):
+        raise BundleError(f"{taken[0]}: exists; choose another --out, or --force to replace it")
+    prepare(
+        recipe, work, data, voices, splits=splits, processes=processes, progress=progress
+    )  # fmt: skip
+    folder = work / f"run-{recipe.preset}"
+    model = train_model(recipe, work, folder, progress=progress)
+    corpus = open_corpus(work / "corpus")
+    windows = open_windows(work / "windows", groups_of(corpus, recipe), seed=recipe.seed)
+    draft = quantise(
+        model, PRESETS[recipe.preset], recipe.words,
+        windows.take(np.arange(min(CALIBRATION_WINDOWS, len(windows.label)))),
+        folder / "draft" / name, force=True,
+    )  # fmt: skip
+    decision = calibrate(
+        draft, read_corpus(data, splits, "dev"), recipe.fa_per_hour,
+        progress=lambda _, done, total: progress("calibrate", done, total),
+    )  # fmt: skip
+    chosen = rewrite(
+        draft, decision=decision, operating_points={}, training={}, rows=[],
+        path=folder / "draft" / name, force=True,
+    )  # fmt: skip
+    points = measure(
+        chosen, read_corpus(data, splits, "test"),
+        progress=lambda _, done, total: progress("measure", done, total),
+    )  # fmt: skip
+    spoken = {
+        path.parent.name: len(read_manifest(path.parent))
+        for path in sorted((work / "synth").glob("*/manifest.jsonl"))
+    }
+    facts = {
+        "recipe": asdict(recipe), "model": asdict(PRESETS[recipe.preset]),
+        "parameters": int(model.count_params()), "commit": commit(),
+        "loss": read_losses(folder),
+    }  # fmt: skip
+    return rewrite(
+        chosen, decision=decision, operating_points=points, training=facts,
+        rows=ledger(read_clips(data), read_splits(splits), spoken), path=out / name, force=force,
+    )  # fmt: skip

@@ -1,0 +1,182 @@
+"""From a trained model to a bundle: quantise, calibrate on the dev part, measure on the test."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wakeword.bundle import Bundle, read_bundle, write_bundle
+from wakeword.decide import DecisionConfig
+from wakeword.detector import Detector
+from wakeword.errors import ConfigError
+from wakeword.metrics import at_false_alarms, operating_point, sweep, with_utterances
+from wakeword_train.conditions import parse_condition
+from wakeword_train.data.manifest import Clip
+from wakeword_train.models.trigger import TriggerConfig
+from wakeword_train.quantize import convert, representative_steps, step_weights
+from wakeword_train.scoring import Progress, score
+from wakeword_train.testset import TestSet
+
+__all__ = ["calibrate", "ledger", "measure", "quantise"]
+
+CALIBRATE_ON = ("clean", "10dB")
+MEASURE_ON = ("clean", "10dB", "0dB", "reverb")
+
+
+def quantise(
+    model: Any,
+    config: TriggerConfig,
+    words: Sequence[str],
+    windows: NDArray[np.uint16],
+    path: Path,
+    *,
+    int8: bool = True,
+    force: bool = False,
+) -> Bundle:
+    """Write a bundle of the model's step with default decisions.
+
+    Args:
+        model: Keras model whose first heads are the words; the others are dropped.
+        config: its sizes.
+        words: what the kept heads mean.
+        windows: shape (B, T, 40), raw features to set the int8 ranges by.
+        path: of the bundle, without suffix.
+        int8: False keeps float32, for comparison.
+        force: replace a bundle that exists.
+    """
+    weights = step_weights(model, config, len(words))
+    calibration = representative_steps(weights, windows, every=4) if int8 else None
+    content, tensors = convert(weights, calibration)
+    return write_bundle(
+        path,
+        model=content,
+        words=words,
+        stride=config.stride,
+        kernel=config.kernel,
+        inputs=tensors["inputs"],
+        outputs=tensors["outputs"],
+        decision={word: DecisionConfig() for word in words},
+        force=force,
+    )
+
+
+def calibrate(
+    bundle: Bundle, dev: TestSet, fa_per_hour: float, progress: Progress = lambda *_: None
+) -> dict[str, DecisionConfig]:
+    """Choose each word's threshold on recordings that no part of training heard.
+
+    The threshold is the middle of those with the fewest misses, clean and at 10 dB together, that
+    hold ``fa_per_hour`` in every part of the negatives by itself.
+
+    Raises:
+        ConfigError: the hours cannot verify the rate, or no threshold holds it.
+    """
+    detector = Detector([(bundle, None)])
+    scored = score(detector, dev, [parse_condition(c) for c in CALIBRATE_ON], progress=progress)
+    chosen = {}
+    for word in bundle.words:
+        config = bundle.decision[word]
+        curve = sweep(scored.utterances[word], scored.streams[word], config)
+        chosen[word] = config.with_threshold(
+            round(at_false_alarms(curve, fa_per_hour, "dev").threshold, 3)
+        )
+    return chosen
+
+
+def measure(
+    bundle: Bundle, test: TestSet, progress: Progress = lambda *_: None
+) -> dict[str, list[dict[str, Any]]]:
+    """State the operating points of a bundle at its own thresholds, on the test part.
+
+    Returns:
+        Per word: each condition with all negatives, then clean with each part of the negatives.
+    """
+    conditions = [parse_condition(c) for c in MEASURE_ON]
+    scored = score(Detector([(bundle, None)]), test, conditions, progress=progress)
+    points: dict[str, list[dict[str, Any]]] = {}
+    for word in bundle.words:
+        config = bundle.decision[word]
+        heard, streams = scored.utterances[word], scored.streams[word]
+        by_name = {c: [u for u in heard if u.condition == c] for c in MEASURE_ON}
+        at = [config.threshold]
+        whole = sweep(by_name["clean"], streams, config, thresholds=at)
+        rows = [
+            operating_point(with_utterances(whole, some), 0, f"test, {name}")
+            for name, some in by_name.items()
+        ]
+        for part in whole.parts:
+            own = [s for s in streams if s.part == part]
+            one = sweep(by_name["clean"], own, config, thresholds=at)
+            rows.append(operating_point(one, 0, f"test, clean, {part}"))
+        points[word] = [asdict(row) for row in rows]
+    return points
+
+
+def ledger(
+    clips: Iterable[Clip], splits: Mapping[str, str], synthetic: Mapping[str, int]
+) -> list[dict[str, Any]]:
+    """List the sets of recordings behind a model, with source, licence and use.
+
+    Args:
+        clips: all recordings.
+        splits: file to its part.
+        synthetic: sort of synthetic speech to the number of clips that were used.
+    """
+    uses = {"train": "training", "dev": "choosing the threshold", "test": "testing"}
+    found: dict[tuple[str, str, str], list[Clip]] = {}
+    for clip in clips:
+        if clip.file in splits and clip.kind != "rir":
+            key = (clip.source.split("/")[0], clip.licence, uses[splits[clip.file]])
+            found.setdefault(key, []).append(clip)
+    rows = [
+        {
+            "name": name, "source": sorted({c.label for c in some})[0] if len(some) == 1 else name,
+            "licence": licence, "clips": len(some),
+            "hours": round(sum(c.dur_s for c in some) / 3600, 3), "used_for": use,
+        }
+        for (name, licence, use), some in sorted(found.items(), key=lambda kv: (kv[0][2], kv[0]))
+    ]  # fmt: skip
+    rows += [
+        {
+            "name": f"synthetic speech: {sort}", "source": "Kokoro-82M, 54 voices mixed",
+            "licence": "Apache-2.0", "clips": count, "hours": 0.0, "used_for": "training",
+        }
+        for sort, count in synthetic.items()
+    ]  # fmt: skip
+    return rows
+
+
+def commit() -> str:
+    """Name the commit of the code, empty outside a checkout."""
+    done = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"],
+        cwd=Path(__file__).parent, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def rewrite(
+    bundle: Bundle,
+    *,
+    decision: Mapping[str, DecisionConfig],
+    operating_points: Mapping[str, Sequence[Mapping[str, Any]]],
+    training: Mapping[str, Any],
+    rows: Sequence[Mapping[str, Any]],
+    path: Path,
+    force: bool,
+) -> Bundle:
+    """Write the bundle again with what was measured."""
+    if missing := set(bundle.words) - set(decision):
+        raise ConfigError(f"no decision for {sorted(missing)}: calibrate every word")
+    write_bundle(
+        path, model=bundle.model_bytes, words=bundle.words, stride=bundle.stride,
+        kernel=bundle.kernel, inputs=bundle.inputs, outputs=bundle.outputs, decision=decision,
+        operating_points=operating_points, training=training, ledger=rows, force=force,
+    )  # fmt: skip
+    return read_bundle(path.with_suffix(".json"))
