@@ -13,8 +13,8 @@ import numpy as np
 __all__ = ["pseudo_phrase", "pseudo_word"]
 
 ONSETS = ("", "", "b", "d", "f", "ɡ", "h", "j", "k", "l", "m", "n", "p", "ɹ", "s", "t", "v", "w",
-          "z", "ʃ", "ʤ", "ʧ", "θ", "ð", "bɹ", "dɹ", "fl", "kɹ", "kl", "pl", "pɹ", "sk", "sl", "sp", "st",
-          "tɹ", "kw", "mj", "fj", "kj")  # fmt: skip
+          "z", "ʃ", "ʤ", "ʧ", "θ", "ð", "bɹ", "dɹ", "fl", "kɹ", "kl", "pl", "pɹ", "sk", "sl", "sp",
+          "st", "tɹ", "kw", "mj", "fj", "kj")  # fmt: skip
 VOWELS = ("ə", "ə", "ɪ", "i", "iː", "ɛ", "æ", "ɑː", "ʌ", "ɔː", "ʊ", "uː", "u", "ɚ", "ɜː", "eɪ",
           "aɪ", "oʊ", "aʊ", "a", "e", "o")  # fmt: skip
 CODAS = ("", "", "", "", "n", "m", "l", "s", "z", "t", "d", "k", "ɹ", "st", "nd", "ŋ", "ks", "ɾ",
