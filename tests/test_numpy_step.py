@@ -218,6 +218,69 @@ def test_an_operator_that_numpy_does_not_run_is_named() -> None:
         build(operator, [tensor((1, 4))])
 
 
+def one_operator(name: str, before: tuple[int, float, int], after: tuple[int, float, int]) -> bytes:
+    """A model of one operator without options; (type, scale, zero point) of its ends."""
+    schema = pytest.importorskip("ai_edge_litert.schema_py_generated")
+    flatbuffers = pytest.importorskip("flatbuffers")
+    root = schema.ModelT.InitFromPackedBuf(MODELS["int8"], 0)
+    graph = root.subgraphs[0]
+    root.operatorCodes, root.signatureDefs = root.operatorCodes[:1], []
+    code = getattr(schema.BuiltinOperator, name)
+    root.operatorCodes[0].builtinCode = root.operatorCodes[0].deprecatedBuiltinCode = code
+    root.operatorCodes[0].version = 2
+    graph.operators, graph.inputs, graph.outputs = graph.operators[:1], [0], [1]
+    operator = graph.operators[0]
+    operator.inputs, operator.outputs = [0], [1]
+    operator.builtinOptions, operator.builtinOptionsType = None, 0
+    graph.tensors = graph.tensors[:2]
+    for tensor, (kind, scale, zero) in zip(graph.tensors, (before, after), strict=True):
+        tensor.shape, tensor.type = [1, 4096], kind
+        tensor.quantization.scale, tensor.quantization.zeroPoint = [scale], [zero]
+        if kind == schema.TensorType.FLOAT32:
+            tensor.quantization = None
+    builder = flatbuffers.Builder(4096)
+    builder.Finish(root.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+FLOAT32, INT8 = 0, 9
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after"),
+    [
+        ("QUANTIZE", INT8, INT8),
+        ("QUANTIZE", FLOAT32, INT8),
+        ("DEQUANTIZE", INT8, FLOAT32),
+        ("RELU", INT8, INT8),
+        ("RELU6", INT8, INT8),
+    ],
+)
+def test_operator_alone_equals_the_reference_kernel(name: str, before: int, after: int) -> None:
+    """RELU's and QUANTIZE's rounding seldom shows inside a model: many scales, so that it does."""
+    interpreter = pytest.importorskip("ai_edge_litert.interpreter")
+    rng = np.random.default_rng(9)
+    for _ in range(20):
+        ends = [
+            (kind, float(np.float32(rng.uniform(0.002, 0.2))), int(rng.integers(-128, 128)))
+            for kind in (before, after)
+        ]
+        model = one_operator(name, ends[0], ends[1])
+        runner = interpreter.Interpreter(
+            model_content=model,
+            experimental_op_resolver_type=interpreter.OpResolverType.BUILTIN_REF,
+        )
+        runner.allocate_tensors()
+        x: Any = np.resize(np.arange(-128, 128), (1, 4096)).astype(np.int8)
+        if before == FLOAT32:
+            x = rng.normal(0, 5, (1, 4096)).astype(np.float32)
+        runner.set_tensor(0, x)
+        runner.invoke()
+        graph = read_graph(model)
+        got = build(graph.operators[0], graph.tensors).run(x)
+        np.testing.assert_array_equal(got, runner.get_tensor(1))
+
+
 @pytest.mark.parametrize("name", ["ADD", "SUB", "MUL"])
 def test_int8_arithmetic_is_within_one_step_of_the_real_result(name: str) -> None:
     a, b, out = tensor((256, 1), 0.02, 7), tensor((1, 256), 0.013, -40), tensor((256, 256), 0.03, 3)

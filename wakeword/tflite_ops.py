@@ -74,9 +74,8 @@ def _round(x: float) -> int:
 class Rescale:
     """Multiply integers by real factors as TFLite does, with one rounding or with two.
 
-    TFLite has both: MultiplyByQuantizedMultiplier rounds once (ties up) since 2.20 and serves the
-    matrix product; MultiplyByQuantizedMultiplierSmallerThanOneExp, for ADD, SUB and MUL, rounds the
-    doubled high half of the product (ties up) and then the right shift (ties away from zero).
+    The matrix product rounds once (ties up); every other operator rounds the doubled high half of
+    the product (ties up) and then the right shift (ties away from zero), as gemmlowp did.
 
     Args:
         factors: one real factor, or one for each index of the last axis.
@@ -299,7 +298,7 @@ def _relu(operator: Operator, ins: list[Tensor], out: Tensor, _: Sequence[Tensor
     if not _same_type(operator, ins[0], out):
         return Kernel(_float_clamp(operator), operator.inputs, operator.outputs)
     (scale_in, zero_in), (scale, zero) = quantization(ins[0]), quantization(out)
-    rescaled = Rescale([float(scale_in / scale)], once=True)(_BYTES - zero_in) + zero
+    rescaled = Rescale([float(scale_in / scale)], once=False)(_BYTES - zero_in) + zero
     return _table_kernel(operator, _to_bytes(rescaled, *_byte_range(operator, out)))
 
 
@@ -360,7 +359,7 @@ def _convert(operator: Operator, ins: list[Tensor], out: Tensor, _: Sequence[Ten
         return Kernel(lambda v: quantize(v, scale, zero), operator.inputs, operator.outputs)
     if types == ("QUANTIZE", "int8", "int8"):
         (scale_in, zero_in), (scale, zero) = quantization(x), quantization(out)
-        rescaled = Rescale([float(scale_in) / float(scale)], once=True)(_BYTES - zero_in) + zero
+        rescaled = Rescale([float(scale_in) / float(scale)], once=False)(_BYTES - zero_in) + zero
         return _table_kernel(operator, _to_bytes(rescaled, -128, 127))
     if types == ("DEQUANTIZE", "int8", "float32"):
         scale, zero = quantization(x)
