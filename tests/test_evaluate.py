@@ -417,6 +417,30 @@ def test_scores_of_the_evaluation_are_the_events_of_the_live_detector() -> None:
     assert seen
 
 
+def test_an_operating_point_is_what_a_bundle_stores(tmp_path: Path) -> None:
+    from dataclasses import asdict
+
+    from wakeword.bundle import read_bundle, write_bundle
+    from wakeword.metrics import at_misses, sweep
+
+    bundle = read_bundle(TINY)
+    found = score(
+        loudness(*bundle.words),
+        TestSet(clips=tuple(clips_of(tmp_path, *bundle.words)), streams=()),
+        [parse_condition("clean")],
+    )  # fmt: skip
+    points = {}
+    for word in bundle.words:
+        curve = sweep(found.utterances[word], found.streams[word], bundle.decision[word])
+        points[word] = [asdict(at_misses(curve, 0.5, "toy"))]
+    stored = write_bundle(
+        tmp_path / "again", model=bundle.model_bytes, words=bundle.words, stride=bundle.stride,
+        kernel=bundle.kernel, inputs=bundle.inputs, outputs=bundle.outputs,
+        decision=bundle.decision, operating_points=points,
+    )  # fmt: skip
+    assert {w: list(p) for w, p in stored.operating_points.items()} == points
+
+
 @pytest.mark.skipif("WAKEWORD_SHARED" not in os.environ, reason="WAKEWORD_SHARED is not set")
 def test_a_published_model_is_as_good_as_published() -> None:
     """microWakeWord's alexa hears 98.1 % of these recordings; here are 32 of the 189."""
