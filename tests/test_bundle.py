@@ -105,7 +105,7 @@ def test_written_bundle_is_read_back(tmp_path: Path) -> None:
 def test_write_refuses_to_overwrite_unless_forced(tmp_path: Path) -> None:
     write_bundle(tmp_path / "a.json", **fields())
     before = (tmp_path / "a.json").read_bytes()
-    with pytest.raises(BundleError, match="exists.*force"):
+    with pytest.raises(BundleError, match=r"exists.*force"):
         write_bundle(tmp_path / "a", **fields(training={}))
     assert (tmp_path / "a.json").read_bytes() == before
     assert write_bundle(tmp_path / "a.tflite", force=True, **fields(training={})).training == {}
@@ -267,7 +267,7 @@ def test_named_pipe_is_no_model(tiny: Path) -> None:
 def test_truncated_model_is_refused_by_its_hash(tiny: Path) -> None:
     model = tiny.with_suffix(".tflite")
     model.write_bytes(model.read_bytes()[:-100])
-    with pytest.raises(BundleError, match="sha256 is .*damaged"):
+    with pytest.raises(BundleError, match=r"sha256 is .*damaged"):
         read_bundle(tiny)
 
 
@@ -275,7 +275,7 @@ def test_json_about_another_model_is_refused_by_model_path(tiny: Path) -> None:
     shutil.copy(tiny, tiny.with_name("other.json"))
     shutil.copy(tiny.with_suffix(".tflite"), tiny.with_name("other.tflite"))
     assert read_bundle(tiny.with_name("other.json")).model == "tiny_step.tflite"
-    with pytest.raises(BundleError, match="about 'tiny_step.tflite', not 'other.tflite'"):
+    with pytest.raises(BundleError, match=r"about 'tiny_step.tflite', not 'other.tflite'"):
         read_bundle(tiny.with_name("other.tflite"))
 
 
@@ -320,7 +320,7 @@ def test_json_that_lies_about_its_model_is_refused(tiny: Path, kind: str, runtim
 @pytest.mark.parametrize("content", [b"", b"garbage", bytes(5_000), b"\xff" * 5_000])
 def test_garbage_with_a_valid_hash_is_refused(tiny: Path, content: bytes) -> None:
     swap_model(tiny, content)
-    with pytest.raises(BundleError, match="tiny_step.json"):
+    with pytest.raises(BundleError, match=r"tiny_step.json"):
         open_model(read_bundle(tiny))
 
 
@@ -392,7 +392,7 @@ def test_shipped_bundles_are_found_by_stem_and_by_word(
 
 
 def test_path_that_is_no_bundle_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match="need the .json or the .tflite"):
+    with pytest.raises(BundleError, match=r"need the .json or the .tflite"):
         read_bundle(tmp_path)
     with pytest.raises(BundleError, match="no such file"):
         read_bundle(tmp_path / "absent.json")

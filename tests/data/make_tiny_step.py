@@ -26,7 +26,7 @@ def weights(rng: np.random.Generator) -> StepWeights:
         return (gain * rng.standard_normal(shape) / np.sqrt(shape[0])).astype(np.float32)
 
     conv = draw(KERNEL * BINS, CONV, gain=4)
-    # Columns that sum to 0: the level of the features drops out, and the scores move with their shape.
+    # Columns that sum to 0: the features' level drops out, and the scores move with their shape.
     arrays = {"conv": conv - conv.mean(axis=0), "conv_bias": draw(CONV)}
     below = CONV
     for i, units in enumerate(UNITS):
