@@ -264,6 +264,12 @@ def test_mismatched_shapes_are_refused() -> None:
         sweep([said([0.5], 0, 0)], [bad], ONE_STEP)
 
 
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_scores_that_are_not_finite_are_refused(bad: float) -> None:
+    with pytest.raises(ConfigError, match="not finite"):
+        sweep([said([0.5], 0, 0)], [quiet([0.1, bad])], ONE_STEP)
+
+
 def test_two_hours_of_scores_are_swept_in_one_pass() -> None:
     # 240,000 steps, two words' worth of bursts a minute: the counts of the highest thresholds
     rng = np.random.default_rng(0)

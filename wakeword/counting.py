@@ -169,7 +169,8 @@ def sweep(
         The curve. Its counts are those of Decider at each threshold.
 
     Raises:
-        ConfigError: no utterances or no hours of streams, or a threshold out of range.
+        ConfigError: no utterances or no hours of streams, a score that is not finite, or a
+            threshold out of range.
     """
     heard = [checked(u.probs, u.indices, config, strict) for u in utterances]
     other = [checked(s.probs, s.indices, config, strict) for s in streams]
@@ -244,9 +245,11 @@ def with_utterances(curve: Curve, utterances: Sequence[Utterance]) -> Curve:
 def checked(
     probs: NDArray[np.floating[Any]], indices: Ints, config: DecisionConfig, strict: bool
 ) -> Floats:
-    """Smooth, after a look at the shapes."""
+    """Smooth, after a look at shapes and values."""
     if probs.ndim != 1 or probs.shape != indices.shape:
         raise ConfigError(f"probs {probs.shape}, indices {indices.shape}: need the same shape (T,)")
+    if not np.isfinite(probs).all():
+        raise ConfigError("a score is not finite: the model is broken, and its counts mean nothing")
     return smooth(probs, config.smooth_steps, strict=strict)
 
 
