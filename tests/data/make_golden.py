@@ -1,7 +1,7 @@
 """Cut the golden excerpts and the demo: python tests/data/make_golden.py AUDIO_FOLDER
 
-Only voices of the test part, only sets whose licence lets them be passed on. The clips are the first
-of different voices in the order of their names, chosen before any model had heard them.
+Only voices of the test part, only sets whose licence lets them be passed on. The clips are the
+first of different voices in the order of their names, chosen before any model had heard them.
 """
 
 from __future__ import annotations

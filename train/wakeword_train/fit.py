@@ -28,8 +28,8 @@ log = logging.getLogger(__name__)
 class FitConfig:
     """How to train. Times are in frames of 10 ms.
 
-    ``share`` gives each group's part of a batch; ``hard`` the part of the ``long`` group drawn from
-    the windows that scored highest so far.
+    ``hard`` is the part of the long negatives drawn from the windows without a word, of any group,
+    that scored highest when last looked at, ``mine_every`` batches ago at most.
     """
 
     batches: int = 3_000
@@ -214,7 +214,7 @@ def fit(
         if done % 50 == 0:
             progress(done, config.batches, float(np.mean(losses[-50:])))
         if config.mine_every and done % config.mine_every == 0:
-            negatives = np.concatenate([rows[n] for n in ("long",) if n in rows])
+            negatives = np.flatnonzero(windows.label < 0)
             top = np.concatenate(
                 [
                     np.asarray(peaks(windows.take(negatives[i : i + 512])))

@@ -8,12 +8,15 @@ spectrogram bins), kept as the reference row. The others drop what a microcontro
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from wakeword.errors import ConfigError
 from wakeword.frontend import BINS
 
-__all__ = ["PRESETS", "TriggerConfig", "build"]
+__all__ = ["PRESETS", "TriggerConfig", "build", "load_weights", "save_weights"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,3 +102,27 @@ def build(config: TriggerConfig, words: int, features: int = BINS) -> Any:
         y = layers.Dropout(config.dropout)(y)
     probs = layers.Dense(words, activation="sigmoid", name="words")(y)
     return keras.Model(frames, probs, name="trigger")
+
+
+def save_weights(model: Any, words: int, path: Path) -> None:
+    """Save the float weights of a model with its first ``words`` heads, beside and then renamed."""
+    weights = [np.asarray(w) for w in model.get_weights()]
+    weights[-2:] = weights[-2][:, :words], weights[-1][:words]
+    partial = path.with_suffix(".part.npz")
+    np.savez_compressed(partial, *weights)
+    partial.replace(path)
+
+
+def load_weights(config: TriggerConfig, path: Path) -> Any:
+    """Build the model that :func:`save_weights` saved.
+
+    Raises:
+        ConfigError: the weights are of other sizes.
+    """
+    with np.load(path) as data:
+        weights = [data[f"arr_{i}"] for i in range(len(data.files))]
+    model = build(config, len(weights[-1]))
+    if [w.shape for w in weights] != [tuple(v.shape) for v in model.weights]:
+        raise ConfigError(f"{path}: the weights are not of a model with {config}")
+    model.set_weights(weights)
+    return model

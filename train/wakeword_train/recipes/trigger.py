@@ -24,7 +24,7 @@ from wakeword_train.data.splits import SPLITS_FILE, read_splits
 from wakeword_train.data.synth import read_manifest, synthesize
 from wakeword_train.data.windows import LONG_KINDS, Group, build_windows, open_windows
 from wakeword_train.fit import FitConfig, fit, read_losses
-from wakeword_train.models.trigger import PRESETS, build
+from wakeword_train.models.trigger import PRESETS, build, save_weights
 from wakeword_train.ship import calibrate, commit, ledger, measure, quantise, rewrite
 from wakeword_train.testset import read_corpus
 
@@ -49,7 +49,7 @@ SHARE = {
     "synthetic": 0.19,
     "head": 0.18,
     "near": 0.07,
-    "other": 0.05,
+    "other": 0.09,
     "long": 0.0,
 }
 
@@ -83,8 +83,8 @@ class WindowConfig:
     synthetic: int = 4_000
     head: int = 1_000
     near: int = 2_400
-    other: int = 1_500
-    long: int = 12_000
+    other: int = 3_000
+    long: int = 14_000
     morphs: int = 6
     synthetic_morphs: int = 1
 
@@ -342,6 +342,7 @@ def run(
     )  # fmt: skip
     folder = work / f"run-{recipe.preset}"
     model = train_model(recipe, work, folder, progress=progress)
+    save_weights(model, len(recipe.words), folder / f"{name}.npz")
     corpus = open_corpus(work / "corpus")
     windows = open_windows(work / "windows", groups_of(corpus, recipe), seed=recipe.seed)
     draft = quantise(
