@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wakeword.errors import BundleError
+from wakeword.int8 import Rescale, dequantize, quantize, quantize_multiplier
 from wakeword.numpy_step import NumpyStep
 from wakeword.tflite_graph import Operator, Tensor, read_graph
-from wakeword.tflite_ops import Rescale, build, dequantize, quantize, quantize_multiplier
+from wakeword.tflite_ops import build
 
 DATA = Path(__file__).parent / "data"
 KINDS = ("float", "int8", "int8_channels")

@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wakeword.errors import BundleError
+from wakeword.int8 import dequantize, quantization, quantize
 from wakeword.tflite_graph import Graph, Tensor, read_graph
-from wakeword.tflite_ops import Kernel, build, dequantize, quantization, quantize
+from wakeword.tflite_ops import Kernel, build
 
 __all__ = ["NumpyStep"]
 

@@ -8,16 +8,12 @@ floating point type that holds every partial sum exactly, as numpy has no fast i
 int8 LOGISTIC and TANH are TFLite's: the float function in a table. TFLite Micro's reference kernels
 compute them in fixed point instead and can differ by one step.
 
-Source: the arithmetic is that of ``tensorflow/lite/kernels`` (``internal/reference``,
-``internal/quantization_util.cc``, ``kernel_util.cc``) in TensorFlow 2.21, described in Jacob et al.
-2018, "Quantization and training of neural networks for efficient integer-arithmetic-only
-inference", doi:10.1109/CVPR.2018.00286. Which rounding serves which operator was found by comparing
-with that version's reference kernels.
+Source: ``tensorflow/lite/kernels`` and its ``internal/reference`` in TensorFlow 2.21; the integer
+arithmetic is in :mod:`wakeword.int8`.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,12 +23,12 @@ from numpy.typing import NDArray
 
 from wakeword.cells import sigmoid
 from wakeword.errors import BundleError
+from wakeword.int8 import Ints, Rescale, dequantize, quantization, quantize, round_half_away
 from wakeword.tflite_graph import Operator, Tensor
 
-__all__ = ["Kernel", "Rescale", "build", "dequantize", "quantize", "quantize_multiplier"]
+__all__ = ["Kernel", "build", "quantize"]  # wakeword.model takes quantize from here
 
 Array = NDArray[Any]
-Ints = NDArray[np.int64]
 
 # Every int8 value, at the place of the byte that stores it: 0..127, -128..-1.
 _BYTES: Ints = np.arange(256, dtype=np.uint8).view(np.int8).astype(np.int64)
@@ -46,109 +42,6 @@ class Kernel:
     run: Callable[..., Any]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
-
-
-def quantize_multiplier(real: float) -> tuple[int, int]:
-    """``real`` as ``multiplier * 2**(shift - 31)`` with 31 bits of multiplier.
-
-    Raises:
-        BundleError: ``real`` is not in [0, 2**30).
-
-    >>> quantize_multiplier(0.75)
-    (1610612736, 0)
-    """
-    if not 0 <= real < 2.0**30:
-        raise BundleError(f"damaged model: its scales ask for a factor of {real:g}")
-    fraction, shift = math.frexp(real)
-    multiplier = _round(fraction * 2**31)
-    if multiplier == 2**31:
-        multiplier, shift = 2**30, shift + 1
-    return (0, 0) if shift < -31 else (multiplier, shift)
-
-
-def _round(x: float) -> int:
-    """Nearest integer, ties away from zero, as C's ``round``."""
-    return int(math.copysign(math.floor(abs(x) + 0.5), x))
-
-
-class Rescale:
-    """Multiply integers by real factors as TFLite does, with one rounding or with two.
-
-    The matrix product rounds once (ties up); every other operator rounds the doubled high half of
-    the product (ties up) and then the right shift (ties away from zero), as gemmlowp did.
-
-    Args:
-        factors: one real factor, or one for each index of the last axis.
-        sign: 1, or -1 for the second input of SUB.
-        once: round once.
-
-    >>> Rescale([0.25], once=True)(np.array([5, 6, -6])).tolist()
-    [1, 2, -1]
-    >>> Rescale([0.25], once=False)(np.array([5, 6, -6])).tolist()  # 1.25 -> 3 / 2 -> 2
-    [2, 2, -2]
-    """
-
-    def __init__(self, factors: Sequence[float], sign: int = 1, *, once: bool) -> None:
-        pairs = [quantize_multiplier(f) for f in factors]
-        multipliers, shifts = (np.array(column, np.int64) for column in zip(*pairs, strict=True))
-        if len(pairs) == 1:
-            multipliers, shifts = multipliers[0], shifts[0]
-        self.once = once
-        self.multiplier = multipliers * sign
-        self.left = np.maximum(shifts, 0)
-        self.right = np.maximum(-shifts, 0)
-        self.half = (1 << self.right) >> 1
-        # -1 where a negative value still has a tie to break: it goes away from zero.
-        self.down = -(self.right > 0).astype(np.int64)
-        self.shift = 31 - shifts
-        self.round = np.int64(1) << (self.shift - 1)
-
-    def __call__(self, x: Ints) -> Ints:
-        """``x``: integers of 32 bits at most, after the left shift too."""
-        if self.once:
-            return np.asarray((x * self.multiplier + self.round) >> self.shift)
-        high = ((x << self.left) * self.multiplier + (1 << 30)) >> 31
-        return np.asarray((high + self.half + (self.down & (high >> 63))) >> self.right)
-
-
-def quantize(real: Array, scale: np.float32, zero: int) -> NDArray[np.int8]:
-    """float32 to int8: round half away from zero, then clip. NaN becomes -128.
-
-    >>> quantize(np.array([0.25, -0.25, 9], np.float32), np.float32(0.5), 3).tolist()
-    [4, 2, 21]
-    """
-    ratio = np.asarray(real, np.float32) / scale
-    rounded = np.trunc(ratio + np.copysign(np.float32(0.5), ratio)) + zero
-    clipped = np.fmin(np.fmax(rounded, -128), 127)
-    return np.asarray(clipped, np.int8)
-
-
-def dequantize(stored: Array, scale: np.float32, zero: int) -> NDArray[np.float32]:
-    """int8 to float32, rounded once.
-
-    >>> dequantize(np.array([4, -128], np.int8), np.float32(0.5), 3).tolist()
-    [0.5, -65.5]
-    """
-    return ((stored.astype(np.float64) - zero) * float(scale)).astype(np.float32)
-
-
-def quantization(tensor: Tensor) -> tuple[np.float32, int]:
-    """Scale and zero point of an int8 tensor.
-
-    Raises:
-        BundleError: it has none, one per channel, or values no model needs.
-    """
-    if tensor.dtype != np.int8 or len(tensor.scales) != 1:
-        raise BundleError(
-            f"tensor {tensor.name!r} ({tensor.dtype}, {len(tensor.scales)} scales): "
-            "need int8 with one scale for the whole tensor"
-        )
-    scale, zero = np.float32(tensor.scales[0]), int(tensor.zero_points[0])
-    if not -128 <= zero <= 127 or not 2.0**-40 <= scale <= 2.0**40:
-        raise BundleError(
-            f"damaged model: tensor {tensor.name!r} has scale {scale} and zero point {zero}"
-        )
-    return scale, zero
 
 
 def build(operator: Operator, tensors: Sequence[Tensor]) -> Kernel:
@@ -221,8 +114,14 @@ def _byte_range(operator: Operator, out: Tensor) -> tuple[int, int]:
     """The same in the units of an int8 output."""
     scale, zero = quantization(out)
     low, high = _real_range(operator)
-    low8 = -128 if low == -np.inf else max(-128, zero + _round(float(np.float32(low) / scale)))
-    high8 = 127 if high == np.inf else min(127, zero + _round(float(np.float32(high) / scale)))
+    low8 = (
+        -128
+        if low == -np.inf
+        else max(-128, zero + round_half_away(float(np.float32(low) / scale)))
+    )
+    high8 = (
+        127 if high == np.inf else min(127, zero + round_half_away(float(np.float32(high) / scale)))
+    )
     return low8, high8
 
 
