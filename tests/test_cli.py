@@ -567,7 +567,8 @@ def sibling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     package.mkdir()
     (package / "__init__.py").touch()
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(cli, "SIBLINGS", {"train": ("some_sibling.cli", "train", "train a word")})
+    train = cli.Sibling("some_sibling.cli", "train", (), "train a word")
+    monkeypatch.setattr(cli, "SIBLINGS", {"train": train})
     yield package / "cli.py"
     for name in ("some_sibling", "some_sibling.cli"):
         sys.modules.pop(name, None)
@@ -607,6 +608,27 @@ def test_a_library_left_out_names_its_extra(
         "wakeword: train needs tensorflow_that_is_not_there, which is not installed: "
         'pip install "wakeword[train]"\n'
     )
+
+
+def test_a_library_left_out_is_noticed_before_the_work_but_help_is_given(
+    sibling: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sibling.write_text("def main(argv):\n    print('at work')\n    return 0\n")
+    needy = cli.Sibling("some_sibling.cli", "train", ("json", "no_such_library"), "train a word")
+    monkeypatch.setattr(cli, "SIBLINGS", {"train": needy})
+    assert cli.main(["train"]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert 'train needs no_such_library, which is not installed: pip install "wakeword[t' in err
+    assert cli.main(["train", "--help"]) == 0
+    assert capsys.readouterr().out == "at work\n"
+
+
+def test_every_sibling_names_an_extra_that_exists() -> None:
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    extras = project.split("[project.optional-dependencies]\n")[1].split("\n[")[0]
+    for sibling in cli.SIBLINGS.values():
+        assert f"\n{sibling.extra} = [" in f"\n{extras}"
 
 
 # ---- the meter

@@ -14,6 +14,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +22,32 @@ from wakeword.errors import WakewordError
 
 __all__ = ["main"]
 
-# Command -> module with main([COMMAND, ...]), the extra it needs, what it does. Listed only where
-# the module is installed.
+
+@dataclass(frozen=True, slots=True)
+class Sibling:
+    """A command of a sibling package, listed only where its module is installed.
+
+    Attributes:
+        module: has ``main([COMMAND, ...]) -> int``.
+        extra: what to install when a library is missing.
+        needs: libraries looked for before the work begins, not hours into it.
+        about: what the command does.
+    """
+
+    module: str
+    extra: str
+    needs: tuple[str, ...]
+    about: str
+
+
 SIBLINGS = {
-    "train": ("wakeword_train.cli", "train", "train a word of your own"),
-    "synth": ("wakeword_train.cli", "train", "make spoken clips of a word with speech synthesis"),
-    "evaluate": ("wakeword_train.cli", "train", "measure misses and false alarms of a bundle"),
-    "export": ("firmware_export.cli", "export", "turn a bundle into C"),
-    "deploy": ("firmware_export.cli", "export", "make a board project from a bundle"),
+    "train": Sibling("wakeword_train.cli", "train", ("tensorflow",), "train a word of your own"),
+    "synth": Sibling(
+        "wakeword_train.cli", "synth", ("kokoro_onnx", "parselmouth"), "speak clips of a word"
+    ),
+    "evaluate": Sibling("wakeword_train.cli", "train", (), "measure misses and false alarms"),
+    "export": Sibling("firmware_export.cli", "export", (), "turn a bundle into C"),
+    "deploy": Sibling("firmware_export.cli", "export", (), "make a board project from a bundle"),
 }
 log = logging.getLogger("wakeword")
 
@@ -57,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(arguments: list[str]) -> int:
     """Hand over to the sibling package, or parse and call one of our own commands."""
-    if arguments and arguments[0] in SIBLINGS and _installed(SIBLINGS[arguments[0]][0]):
+    if arguments and arguments[0] in SIBLINGS and _installed(SIBLINGS[arguments[0]].module):
         return _run_sibling(arguments[0], arguments)
     parser = _parser()
     args = parser.parse_args(arguments)
@@ -85,17 +104,26 @@ def _installed(module: str) -> bool:
 
 def _run_sibling(command: str, arguments: list[str]) -> int:
     """Run a command of a sibling package; a library that is missing names its extra."""
-    module, extra, _ = SIBLINGS[command]
+    sibling = SIBLINGS[command]
+    if not {"-h", "--help"} & set(arguments):
+        for library in sibling.needs:
+            if importlib.util.find_spec(library) is None:
+                raise _missing(command, library, sibling.extra)
     try:
-        code: int = importlib.import_module(module).main(arguments)
+        code: int = importlib.import_module(sibling.module).main(arguments)
     except ModuleNotFoundError as exc:
-        missing = (exc.name or "").partition(".")[0]
-        if missing in ("", "wakeword", "wakeword_train", "firmware_export"):
+        library = (exc.name or "").partition(".")[0]
+        if library in ("", "wakeword", "wakeword_train", "firmware_export"):
             raise  # a mistake in our own code, not a library left out
-        raise WakewordError(
-            f'{command} needs {missing}, which is not installed: pip install "wakeword[{extra}]"'
-        ) from exc
+        raise _missing(command, library, sibling.extra) from exc
     return code
+
+
+def _missing(command: str, library: str, extra: str) -> WakewordError:
+    """Name the extra that brings a library."""
+    return WakewordError(
+        f'{command} needs {library}, which is not installed: pip install "wakeword[{extra}]"'
+    )
 
 
 class _Version(argparse.Action):
@@ -186,9 +214,9 @@ def _parser() -> argparse.ArgumentParser:
     info = commands.add_parser("info", parents=[common], help="show what a bundle is and can do")
     info.add_argument("bundle", metavar="BUNDLE", help="a shipped word or bundle, or a path")
 
-    for name, (module, _, what) in SIBLINGS.items():
-        if _installed(module):
-            commands.add_parser(name, help=what, add_help=False)
+    for name, sibling in SIBLINGS.items():
+        if _installed(sibling.module):
+            commands.add_parser(name, help=sibling.about, add_help=False)
     return parser
 
 
