@@ -181,7 +181,7 @@ def test_unknown_runtime_is_refused(bundle: Bundle) -> None:
     [
         ("litert", "ai_edge_litert.interpreter", "pip install ai-edge-litert"),
         ("tflite-runtime", "tflite_runtime.interpreter", "wakeword[tflite-runtime]"),
-        ("tf", "tensorflow.lite", "wakeword[train]"),
+        ("tf", "tensorflow", "wakeword[train]"),
     ],
 )
 def test_missing_runtime_says_how_to_install_it(
@@ -203,6 +203,7 @@ class BuiltForNumpy1:
 def fake_runtime(monkeypatch: pytest.MonkeyPatch, module: str, interpreter: Any) -> None:
     made = ModuleType(module)
     made.Interpreter = interpreter  # type: ignore[attr-defined]
+    made.lite = made  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, module, made)
 
 
@@ -213,7 +214,7 @@ def test_runtime_built_for_numpy_1_is_named_or_passed_over(
     with pytest.raises(DeviceError, match=r"does not work with numpy .*numpy<2"):
         open_model(bundle, "tflite-runtime")
     fake_runtime(monkeypatch, "ai_edge_litert.interpreter", BuiltForNumpy1)
-    monkeypatch.setitem(sys.modules, "tensorflow.lite", None)
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
     assert type(open_model(bundle)).__name__ == "NumpyStep"
 
 
@@ -229,7 +230,7 @@ def test_every_runtime_class_is_asked_for_one_thread(
 
     for runtime, module in (
         ("tflite-runtime", "tflite_runtime.interpreter"),
-        ("tf", "tensorflow.lite"),
+        ("tf", "tensorflow"),
     ):
         fake_runtime(monkeypatch, module, interpreter)
         model = open_model(bundle, runtime)
@@ -237,6 +238,17 @@ def test_every_runtime_class_is_asked_for_one_thread(
         (a, _), (b, _) = (m.run(FRAMES, m.initial_state()) for m in (model, expected))
         np.testing.assert_array_equal(a, b)
     assert asked == [1, 1]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # TensorFlow's own, on import and about tf.lite
+def test_tensorflow_runs_it_like_litert(bundle: Bundle) -> None:
+    pytest.importorskip("tensorflow", exc_type=ImportError)
+    pytest.importorskip("ai_edge_litert")
+    one, two = (open_model(bundle, runtime) for runtime in ("tf", "litert"))
+    (a, _), (b, _) = (m.run(FRAMES, m.initial_state()) for m in (one, two))
+    # two builds of the same kernels; int8 may differ by a rounding, see above
+    assert np.abs(a - b).mean() < 0.03
 
 
 def test_microwakeword_bundle_has_no_state_to_hand_out(bundle: Bundle) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import Any
 
 from numpy import __version__ as numpy_version
@@ -16,11 +17,16 @@ from wakeword.errors import BundleError, ConfigError, DeviceError
 
 __all__ = ["RUNTIMES", "TFLITE_RUNTIMES", "open_interpreter", "runtimes_to_try"]
 
-# Name -> module of the Interpreter class, and the command that installs it.
-TFLITE_RUNTIMES: Mapping[str, tuple[str, str]] = {
-    "litert": ("ai_edge_litert.interpreter", "pip install ai-edge-litert"),
-    "tflite-runtime": ("tflite_runtime.interpreter", "pip install 'wakeword[tflite-runtime]'"),
-    "tf": ("tensorflow.lite", "pip install 'wakeword[train]'"),
+# Name -> module, the Interpreter class in it, and the command that installs it. (tensorflow.lite is
+# an attribute that TensorFlow fills when it is asked for, not a module with a class in it.)
+TFLITE_RUNTIMES: Mapping[str, tuple[str, str, str]] = {
+    "litert": ("ai_edge_litert.interpreter", "Interpreter", "pip install ai-edge-litert"),
+    "tflite-runtime": (
+        "tflite_runtime.interpreter",
+        "Interpreter",
+        "pip install 'wakeword[tflite-runtime]'",
+    ),
+    "tf": ("tensorflow", "lite.Interpreter", "pip install 'wakeword[train]'"),
 }
 RUNTIMES = (*TFLITE_RUNTIMES, "numpy")
 
@@ -32,7 +38,7 @@ def runtimes_to_try(runtime: str | None) -> tuple[str, ...]:
         ConfigError: ``runtime`` is none of :data:`RUNTIMES`.
     """
     if runtime is None:
-        return (*(n for n, (m, _) in TFLITE_RUNTIMES.items() if _installed(m)), "numpy")
+        return (*(n for n, (m, _, _) in TFLITE_RUNTIMES.items() if _installed(m)), "numpy")
     if runtime not in RUNTIMES:
         raise ConfigError(f"runtime={runtime!r}: need one of {', '.join(RUNTIMES)}")
     return (runtime,)
@@ -54,9 +60,9 @@ def open_interpreter(model: bytes, runtime: str) -> Any:
         DeviceError: the runtime is not installed or does not work here.
         BundleError: the runtime refuses the model.
     """
-    module, command = TFLITE_RUNTIMES[runtime]
+    module, attribute, command = TFLITE_RUNTIMES[runtime]
     try:
-        make = importlib.import_module(module).Interpreter
+        make = attrgetter(attribute)(importlib.import_module(module))
     except (ImportError, AttributeError) as exc:
         raise DeviceError(
             f"runtime {runtime!r} cannot be imported ({exc}); {command}, or use another of "
