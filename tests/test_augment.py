@@ -67,7 +67,9 @@ def test_coloured_noise_falls_with_its_colour() -> None:
 def test_the_equaliser_passes_its_points() -> None:
     gain = equaliser((0, 0, 0, 6, 0, 0, 0, 0), 8_000.0, 8_001)
     assert 20 * np.log10(gain[800]) == pytest.approx(6, abs=0.01)
-    assert 20 * np.log10(equaliser((0.0,) * 8, 4_000.0, 8_001)[5_000]) == pytest.approx(-5, abs=0.01)
+    assert 20 * np.log10(equaliser((0.0,) * 8, 4_000.0, 8_001)[5_000]) == pytest.approx(
+        -5, abs=0.01
+    )
 
 
 def test_warping_changes_length_and_pitch_together() -> None:
