@@ -35,7 +35,7 @@ def test_a_batch_has_its_shares() -> None:
     assert (picked == 300).sum() == 10
 
 
-class _Killed(Exception):
+class KilledError(Exception):
     pass
 
 
@@ -65,7 +65,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(tmp_path: Path) -> None:
 
         def progress(done: int, batches: int, loss: float) -> None:
             if done == stop_at:
-                raise _Killed
+                raise KilledError
 
         fit(
             model, windows, words=1, share={"real": 0.5, "long": 0.0}, stride=3,
@@ -74,7 +74,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(tmp_path: Path) -> None:
         return [np.asarray(w) for w in model.get_weights()]
 
     whole = run(tmp_path / "whole", None)
-    with pytest.raises(_Killed):
+    with pytest.raises(KilledError):
         run(tmp_path / "cut", 100)  # after the state of batch 75 was saved
     resumed = run(tmp_path / "cut", None)
     for first, second in zip(whole, resumed, strict=True):

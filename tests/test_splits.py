@@ -69,5 +69,5 @@ def test_a_damaged_manifest_names_its_line(tmp_path: Path) -> None:
         "file\tstart_s\tdur_s\tkind\tlabel\tspeaker\tlicence\tsource\n"
         "a.opus\t0\tlong\twake\tyes\tme\tCC0-1.0\there\n"
     )
-    with pytest.raises(ConfigError, match="manifest.tsv:2"):
+    with pytest.raises(ConfigError, match=r"manifest\.tsv:2"):
         read_clips(tmp_path)
