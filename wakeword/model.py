@@ -12,6 +12,7 @@ from wakeword.bundle import Bundle
 from wakeword.errors import BundleError, ConfigError, DeviceError
 from wakeword.frontend import BINS
 from wakeword.graph_check import Quantised, check_graph
+from wakeword.int8 import quantize
 from wakeword.runtime import open_interpreter, runtimes_to_try
 from wakeword.tflite_graph import read_graph
 
@@ -188,8 +189,6 @@ class TFLiteStep:
         self._state_out = [outputs[f"next_{i}"] for i in layers]
         self._int8 = bool(ends)
         if self._int8:
-            from wakeword.tflite_ops import quantize
-
             real = np.arange(65_536, dtype=np.float32) / 256
             frames = ends["frames"]
             self._quantised = quantize(real, np.float32(frames.scale), frames.zero_point)

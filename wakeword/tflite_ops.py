@@ -26,7 +26,7 @@ from wakeword.errors import BundleError
 from wakeword.int8 import Ints, Rescale, dequantize, quantization, quantize, round_half_away
 from wakeword.tflite_graph import Operator, Tensor
 
-__all__ = ["Kernel", "build", "quantize"]  # wakeword.model takes quantize from here
+__all__ = ["Kernel", "build"]
 
 Array = NDArray[Any]
 
