@@ -84,6 +84,35 @@ def test_operators_equal_those_of_tensorflows_own_reader(kind: str) -> None:
     }
 
 
+def changed_options(kind: int | None) -> bytes:
+    """The int8 model with FULLY_CONNECTED's options declared another type, or left out (None)."""
+    schema = pytest.importorskip("ai_edge_litert.schema_py_generated")
+    flatbuffers = pytest.importorskip("flatbuffers")
+    root = schema.ModelT.InitFromPackedBuf(MODELS["int8"], 0)
+    for operator in root.subgraphs[0].operators:
+        code = root.operatorCodes[operator.opcodeIndex].builtinCode
+        if code == schema.BuiltinOperator.FULLY_CONNECTED:
+            operator.builtinOptionsType = kind or 0
+            if kind is None:
+                operator.builtinOptions = None
+    builder = flatbuffers.Builder(4096)
+    builder.Finish(root.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+@pytest.mark.parametrize("kind", [0, 9, 255])
+def test_options_of_another_type_are_refused(kind: int) -> None:
+    with pytest.raises(BundleError, match=f"FULLY_CONNECTED has options of type {kind}, not 8"):
+        read_graph(changed_options(kind))
+
+
+def test_options_left_out_have_the_defaults_of_the_schema() -> None:
+    model = changed_options(None)
+    (options, *_) = (o.options for o in read_graph(model).operators if o.name == "FULLY_CONNECTED")
+    assert options == {"activation": "NONE", "weights_format": 0, "keep_num_dims": False}
+    assert use(model) is not None
+
+
 def test_constants_are_read_only_and_take_no_memory_of_their_own() -> None:
     weights = [t.data for t in read_graph(MODELS["int8"]).tensors if t.data is not None]
     assert weights
