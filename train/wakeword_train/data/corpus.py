@@ -24,6 +24,7 @@ __all__ = ["Corpus", "Item", "build_corpus", "morph", "open_corpus", "word_span"
 
 RATE_HZ = 16_000
 FRAME = 160
+PIECE = 15 * RATE_HZ
 QUIET_DB = 30.0  # below the loudest 50 ms of a clip
 
 
@@ -136,6 +137,7 @@ def build_corpus(
     synthetic: Sequence[Path] = (),
     morphs: dict[str, int] | None = None,
     synthetic_morphs: int = 1,
+    talk_morphs: int = 0,
     seed: int = 0,
     processes: int = 2,
 ) -> Corpus:
@@ -148,6 +150,8 @@ def build_corpus(
         synthetic: folders made by :func:`wakeword_train.data.synth.synthesize`.
         morphs: label to number of morphs of each real clip.
         synthetic_morphs: morphs of each synthetic clip.
+        talk_morphs: morphs of each 15 s of speech without a word: what is done to the words only
+            would give them away.
         seed: of the morphs.
         processes: worker processes for the morphs.
     """
@@ -163,18 +167,16 @@ def build_corpus(
         audio.append(samples)
         facts.append((kind, label, who, src))
         if n:
-            jobs.append((samples, n, seed + len(audio)))
-            parents.append(len(audio) - 1)
+            # Speech is morphed in pieces, so that one stream becomes many voices.
+            pieces = np.array_split(samples, max(round(len(samples) / PIECE), 1))
+            jobs.extend((piece, n, seed + len(jobs) + m) for m, piece in enumerate(pieces))
+            parents.extend([len(audio) - 1] * len(pieces))
 
     for samples, clip in _real_items(folder, clips):
-        add(
-            samples,
-            clip.kind,
-            clip.label,
-            clip.speaker,
-            clip.file,
-            (morphs or {}).get(clip.label, 0),
-        )
+        copies = (morphs or {}).get(clip.label, 0)
+        if clip.kind in ("speech", "sentence"):
+            copies = talk_morphs
+        add(samples, clip.kind, clip.label, clip.speaker, clip.file, copies)
     for base in synthetic:
         for row in read_manifest(base):
             file = base / row["file"]

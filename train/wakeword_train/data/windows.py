@@ -26,6 +26,7 @@ FRAMES = 320  # 3.2 s
 LEAD = 50  # frames heard and dropped, so that the front end is not cold
 SAMPLES = (LEAD + FRAMES - 1) * HOP + WINDOW
 SHARD = 500
+CUTS = ("crop", "part")  # groups whose windows hold a piece of their item
 LONG_KINDS = ("speech", "sentence", "talk", "noise")
 FloatArray = NDArray[np.float32]
 
@@ -115,13 +116,27 @@ class _Studio:
         tiled = np.tile(clip, repeats)[at : at + SAMPLES]
         return np.asarray(tiled + 1e-6, np.float32)
 
-    def word(self, rng: np.random.Generator, item: Item) -> tuple[NDArray[np.int16], int]:
-        """Make a window with the word of an item: samples, and the sample at which it ends."""
+    def word(
+        self, rng: np.random.Generator, item: Item, cut: str = ""
+    ) -> tuple[NDArray[np.int16], int]:
+        """Make a window with the word of an item: samples, and the sample at which it ends.
+
+        ``cut`` "crop" takes a piece of speech as if it were a word, "part" a piece of the word.
+        """
         ratio = float(rng.uniform(0.88, 1.14))
-        clip = warp(self.corpus.audio(item), ratio)
+        clip = warp(self._fragment(rng, item) if cut == "crop" else self.corpus.audio(item), ratio)
         first, last = int(item.word_start / ratio), int(item.word_stop / ratio)
-        if rng.uniform() < 0.5:  # only the word: its own surroundings carry the recording chain
-            margin = int(rng.integers(160, 1_600))
+        if cut == "crop":
+            first, last = 0, len(clip)
+        if cut == "part":
+            share = float(rng.uniform(0.3, 0.6)) * (last - first)
+            first, last = (
+                (first, int(first + share)) if rng.uniform() < 0.5 else (int(last - share), last)
+            )
+        if (
+            cut or rng.uniform() < 0.5
+        ):  # only the word: its own surroundings carry the recording chain
+            margin = int(rng.integers(160, 1_600)) if not cut else 160
             begin = max(first - margin, 0)
             clip = clip[begin : last + margin].copy()
             fade = min(160, len(clip) // 2)
@@ -147,6 +162,20 @@ class _Studio:
             canvas[start:] += after[: max(SAMPLES - start, 0)]
         channel = draw_channel(rng, len(self.rirs), len(self.noises))
         return self._finish(rng, canvas, word, channel), end
+
+    def _fragment(self, rng: np.random.Generator, item: Item) -> FloatArray:
+        """Cut 0.3 to 1.1 s out of speech, from one quiet moment to another."""
+        clip = self.corpus.audio(item)
+        count = min(int(rng.uniform(4_800, 17_600)), len(clip))
+        at = int(rng.integers(len(clip) - count + 1))
+        ends = []
+        for place in (at, at + count):  # the quietest 10 ms within 80 ms on each side
+            low = max(place - 1_280, 0)
+            near = clip[low : place + 1_280]
+            hops = len(near) // 160
+            power = np.square(near[: hops * 160]).reshape(hops, 160).sum(axis=1)
+            ends.append(low + (int(power.argmin()) * 160 if hops else 0))
+        return clip[ends[0] : max(ends[1], ends[0] + 3_200)]
 
     def long(self, rng: np.random.Generator, item: Item) -> NDArray[np.int16]:
         """Make a window of ordinary sound: speech, a sentence, noise, or two of them at once."""
@@ -175,18 +204,18 @@ def _open_studio(corpus: str) -> None:
     _studio = _Studio(open_corpus(Path(corpus)))
 
 
-def _make_shard(out: str, shard: int, rows: list[tuple[int, int, int]], seed: int) -> int:
-    """Make one shard: rows of (window number, item, label)."""
+def _make_shard(out: str, shard: int, rows: list[tuple[int, int, int, str]], seed: int) -> int:
+    """Make one shard: rows of (window number, item, label, cut)."""
     assert _studio is not None  # set by the pool's initializer
     feats = np.zeros((len(rows), FRAMES, BINS), np.uint16)
     ends = np.full(len(rows), -1, np.int16)
-    for place, (number, index, label) in enumerate(rows):
+    for place, (number, index, label, cut) in enumerate(rows):
         rng = np.random.default_rng([seed, number])
         item = _studio.corpus.items[index]
-        if item.kind in LONG_KINDS:
+        if item.kind in LONG_KINDS and not cut:
             samples = _studio.long(rng, item)
         else:
-            samples, end = _studio.word(rng, item)
+            samples, end = _studio.word(rng, item, cut)
             if label >= 0:
                 # the last frame that hears the end of the word
                 ends[place] = min(max((end - WINDOW) // HOP + 1 - LEAD, 0), FRAMES - 1)
@@ -223,14 +252,17 @@ def build_windows(
     table = _rows(groups, seed)
     shards = range(-(-len(table) // SHARD))
     done = 0
-    jobs: list[tuple[int, list[tuple[int, int, int]]]] = []
+    sorts = [group.name.split()[0] for group in groups]
+    cuts = [sort if sort in CUTS else "" for sort in sorts]
+    jobs: list[tuple[int, list[tuple[int, int, int, str]]]] = []
     for shard in shards:
         first = shard * SHARD
         part = table[first : first + SHARD]
         if (out / f"features-{shard:04d}.npy").is_file():
             done += len(part)
         else:
-            jobs.append((shard, [(first + n, int(r[0]), int(r[1])) for n, r in enumerate(part)]))
+            rows = [(first + n, int(r[0]), int(r[1]), cuts[r[2]]) for n, r in enumerate(part)]
+            jobs.append((shard, rows))
     yield done, len(table)
     if not jobs:
         return

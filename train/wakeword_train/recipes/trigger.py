@@ -6,6 +6,7 @@ Each leaves its result in the work folder and is not done again when it is there
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -17,12 +18,18 @@ import numpy as np
 
 from wakeword.bundle import Bundle
 from wakeword.errors import BundleError, ConfigError
-from wakeword_train.data.corpus import Corpus, build_corpus, open_corpus
+from wakeword_train.data.corpus import Corpus, build_corpus
 from wakeword_train.data.manifest import may_ship, read_clips
 from wakeword_train.data.pseudo import pseudo_phrase, pseudo_word
 from wakeword_train.data.splits import SPLITS_FILE, read_splits
 from wakeword_train.data.synth import read_manifest, synthesize
-from wakeword_train.data.windows import LONG_KINDS, Group, build_windows, open_windows
+from wakeword_train.data.windows import (
+    LONG_KINDS,
+    Group,
+    Windows,
+    build_windows,
+    open_windows,
+)
 from wakeword_train.fit import FitConfig, fit, read_losses
 from wakeword_train.models.trigger import PRESETS, build, save_weights
 from wakeword_train.ship import calibrate, commit, ledger, measure, quantise, rewrite
@@ -47,13 +54,16 @@ Progress = Callable[[str, int, int], None]
 SHARE = {
     "real": 0.17,
     "synthetic": 0.19,
-    "head": 0.18,
-    "near": 0.07,
-    "other": 0.09,
+    "head": 0.14,
+    "near": 0.05,
+    "other": 0.03,
+    "crop": 0.12,
+    "part": 0.02,
     "long": 0.0,
 }
 
 
+SPOKEN = ("speech", "sentence")
 PSEUDO_PHRASES = 2_000
 CALIBRATION_WINDOWS = 60  # set the int8 ranges
 
@@ -80,13 +90,16 @@ class WindowConfig:
     """Windows to cut: per word real and synthetic, per other word, and of ordinary sound."""
 
     real: int = 3_000
-    synthetic: int = 4_000
-    head: int = 1_000
-    near: int = 2_400
-    other: int = 3_000
-    long: int = 14_000
+    synthetic: int = 3_000
+    head: int = 700
+    near: int = 2_000
+    other: int = 2_000
+    crop: int = 8_000
+    part: int = 1_500
+    long: int = 12_000
     morphs: int = 6
     synthetic_morphs: int = 1
+    talk_morphs: int = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,15 +178,20 @@ def groups_of(corpus: Corpus, recipe: Recipe) -> list[Group]:
         elif item.kind == "synthetic":
             sorts.setdefault(f"synthetic {item.label}", []).append(index)
         elif item.kind in LONG_KINDS:
-            sorts.setdefault(f"long {item.kind}", []).append(index)
+            # Each collection by itself, so that one long reader does not speak for all.
+            rest = f"{item.kind} {item.label}" if item.kind in SPOKEN else item.kind
+            sorts.setdefault(f"long {rest}", []).append(index)
+            if item.kind in SPOKEN:
+                sorts.setdefault(f"crop {item.label}", []).append(index)
         elif item.label in recipe.words:
             sorts.setdefault(f"real {item.label}", []).append(index)
+            sorts.setdefault("part", []).append(index)
         elif item.label in recipe.heads:
             sorts.setdefault(f"head {item.label}", []).append(index)
         elif item.kind != "rir":
             sorts.setdefault("other", []).append(index)
     # Long streams hold more than short clips: an item counts once for every 10 s in it.
-    for name in [n for n in sorts if n.startswith("long")]:
+    for name in [n for n in sorts if n.startswith(("long", "crop"))]:
         sorts[name] = [
             index
             for index in sorts[name]
@@ -182,13 +200,18 @@ def groups_of(corpus: Corpus, recipe: Recipe) -> list[Group]:
     config = recipe.windows
     counts = {
         "near": config.near, "real": config.real, "synthetic": config.synthetic,
-        "head": config.head, "other": config.other,
+        "head": config.head, "other": config.other, "part": config.part,
     }  # fmt: skip
-    parts = {"speech": 0.5, "sentence": 0.15, "talk": 0.15, "noise": 0.2}
+    parts = {"speech": 0.55, "sentence": 0.15, "talk": 0.1, "noise": 0.2}
     groups = []
     for name, items in sorted(sorts.items()):
         sort, _, rest = name.partition(" ")
-        count = round(config.long * parts[rest]) if sort == "long" else counts[sort]
+        alike = sum(n.startswith(f"{sort} {rest.split()[0]} ") for n in sorts) if rest else 1
+        count = counts.get(sort, 0)
+        if sort == "long":
+            count = round(config.long * parts[rest.split()[0]] / max(alike, 1))
+        elif sort == "crop":
+            count = round(config.crop / sum(n.startswith("crop ") for n in sorts))
         label = names.index(rest) if sort in ("real", "synthetic", "head") else -1
         groups.append(Group(name, label, tuple(items), count))
     return groups
@@ -239,8 +262,8 @@ def prepare(
     splits: Path = SPLITS_FILE,
     processes: int = 2,
     progress: Progress = lambda *_: None,
-) -> None:
-    """Do the stages before training, those that are not done yet.
+) -> Windows:
+    """Do the stages before training, those that are not done yet, and give what to train on.
 
     Args:
         recipe: what to make.
@@ -260,30 +283,43 @@ def prepare(
         if parts.get(clip.file) == "train" and clip.kind != "music" and may_ship(clip.licence)
     ]
     spoken = sorted(path.parent for path in (work / "synth").glob("*/manifest.jsonl"))
+    made_of = [f"{clip.file} {clip.source}" for clip in clips]
+    made_of += [(folder / "manifest.jsonl").read_text() for folder in spoken]
+    sizes = recipe.windows
+    morphs = (sizes.morphs, sizes.synthetic_morphs, sizes.talk_morphs)
+    path = work / f"corpus-{_key(made_of, morphs, recipe.words, recipe.seed)}"
     progress("decode", 0, 1)
     corpus = build_corpus(
-        work / "corpus", data, clips,
+        path, data, clips,
         synthetic=spoken,
-        morphs=dict.fromkeys(recipe.words, recipe.windows.morphs),
-        synthetic_morphs=recipe.windows.synthetic_morphs,
+        morphs=dict.fromkeys(recipe.words, sizes.morphs),
+        synthetic_morphs=sizes.synthetic_morphs,
+        talk_morphs=sizes.talk_morphs,
         seed=recipe.seed, processes=processes,
     )  # fmt: skip
     progress("decode", 1, 1)
+    groups = groups_of(corpus, recipe)
+    cached = work / f"windows-{_key(path.name, groups, recipe.seed)}"
     for done, total in build_windows(
-        work / "windows", work / "corpus", groups_of(corpus, recipe),
-        seed=recipe.seed, processes=processes,
+        cached, path, groups, seed=recipe.seed, processes=processes
     ):  # fmt: skip
         progress("windows", done, total)
+    return open_windows(cached, groups, seed=recipe.seed)
+
+
+def _key(*parts: object) -> str:
+    """Name a stage after what it is made of, so that a changed recipe makes it anew."""
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:10]
 
 
 def train_model(
     recipe: Recipe,
-    work: Path,
+    windows: Windows,
     run: Path,
     *,
     progress: Progress = lambda *_: None,
 ) -> Any:
-    """Fit the recipe's model on the windows in ``work``, or load it from ``run``.
+    """Fit the recipe's model, or load it from ``run`` if it was fitted before.
 
     Returns:
         The Keras model with all heads; its weights are in ``run/model.weights.h5``.
@@ -297,9 +333,6 @@ def train_model(
     if done.is_file():
         model.load_weights(done)
         return model
-    windows = open_windows(
-        work / "windows", groups_of(open_corpus(work / "corpus"), recipe), seed=recipe.seed
-    )
 
     def report(batch: int, batches: int, loss: float) -> None:
         log.info("batch %d of %d: loss %.4f", batch, batches, loss)
@@ -337,14 +370,12 @@ def run(
     name = "_".join(word.replace(" ", "_") for word in recipe.words)
     if not force and (taken := [p for p in out.glob(f"{name}.*") if p.suffix != ".toml"]):
         raise BundleError(f"{taken[0]}: exists; choose another --out, or --force to replace it")
-    prepare(
+    windows = prepare(
         recipe, work, data, voices, splits=splits, processes=processes, progress=progress
-    )  # fmt: skip
-    folder = work / f"run-{recipe.preset}"
-    model = train_model(recipe, work, folder, progress=progress)
+    )
+    folder = work / f"run-{_key(recipe)}"
+    model = train_model(recipe, windows, folder, progress=progress)
     save_weights(model, len(recipe.words), folder / f"{name}.npz")
-    corpus = open_corpus(work / "corpus")
-    windows = open_windows(work / "windows", groups_of(corpus, recipe), seed=recipe.seed)
     draft = quantise(
         model, PRESETS[recipe.preset], recipe.words,
         windows.take(np.arange(min(CALIBRATION_WINDOWS, len(windows.label)))),
