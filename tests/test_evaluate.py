@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -264,7 +265,17 @@ def test_each_word_is_scored_alone_and_the_others_are_its_negatives(tmp_path: Pa
     # one second a clip: jarvis and bed against computer; computer (2), hey_computer, bed
     assert sum(s.samples for s in found.streams["computer"]) == 2 * 16_000
     assert sum(s.samples for s in found.streams["jarvis"]) == 4 * 16_000
-    assert {s.part for s in found.streams["jarvis"]} == {"words"}
+    assert {s.part for s in found.streams["jarvis"]} == {"words, same recordings"}
+
+
+def test_words_of_another_collection_are_a_part_by_themselves(tmp_path: Path) -> None:
+    clips = clips_of(tmp_path, "jarvis", "computer", "bed")
+    clips[2] = replace(clips[2], source="another")
+    found = score(
+        loudness("jarvis"), TestSet(clips=tuple(clips), streams=()), [parse_condition("clean")]
+    )
+    parts = sorted((s.part, s.source) for s in found.streams["jarvis"])
+    assert parts == [("words, other recordings", "another"), ("words, same recordings", "toy")]
 
 
 def test_the_word_lies_where_the_energy_is_or_where_it_was_labelled(tmp_path: Path) -> None:
@@ -341,7 +352,7 @@ def test_the_command_writes_json_and_pictures_and_prints_a_table(
     assert set(rows["in use"]["conditions"]) == {"clean", "10dB-pink"}
     # the other word's clip of 1 s, and 4 s of negatives: gaps and frames are not counted
     hours = {rate["part"]: rate["hours"] for rate in rows["in use"]["false_alarms"]}
-    assert hours == pytest.approx({"words": 1 / 3600, "neg": 4 / 3600})
+    assert hours == pytest.approx({"words, same recordings": 1 / 3600, "neg": 4 / 3600})
     assert "cannot be verified" in rows["0.5 per hour"]["refused"]  # seconds of negatives
     for word in words:
         assert (tmp_path / f"out-{word}.png").read_bytes().startswith(b"\x89PNG")

@@ -18,6 +18,8 @@ from wakeword_train.testset import Recording, TestSet, label_of, says
 
 __all__ = ["Scored", "score"]
 
+# Words by the same microphones as the word's own recordings, and by others.
+SAME_WORDS, OTHER_WORDS = "words, same recordings", "words, other recordings"
 GAP = 8_000  # hiss between the clips of a stream of other words; not counted as listened to
 RATE_HZ = 16_000
 Progress = Callable[[str, int, int], None]
@@ -44,8 +46,9 @@ def score(
 
     Each clip of a word is heard by itself from a reset, once per condition, in its frame
     (`wakeword_train.conditions`). Clips of other words are joined, label by label, with 0.5 s gaps,
-    and heard as one stream of the part "words"; hours count the clips alone. Long streams are heard
-    as they are. Negatives are heard clean.
+    and heard as one stream; those of the collection that the word's own clips come from are a part
+    by themselves, since what differs there is the word alone. Hours count the clips alone. Long
+    streams are heard as they are. Negatives are heard clean.
 
     Where nobody labelled the word's end it is estimated from energy: the end of the last frame
     within 30 dB of the loudest 50 ms of the clean clip (`wakeword_train.data.corpus.word_span`,
@@ -143,10 +146,15 @@ def _streams(
         probs = np.concatenate([rows for rows, _ in found])
         indices = np.concatenate([index for _, index in found])
         for column, word in enumerate(detector.words):
+            if part == "words":
+                own = {c.source for c in recordings.clips if c.label == label_of(word)}
+                kind = SAME_WORDS if source in own else OTHER_WORDS
+            else:
+                kind = part
             if not says(label, word):
                 streams[word].append(
                     Stream(
-                        probs=probs[:, column].copy(), indices=indices, samples=heard, part=part,
+                        probs=probs[:, column].copy(), indices=indices, samples=heard, part=kind,
                         source=source,
                     )
                 )  # fmt: skip
