@@ -113,6 +113,12 @@ def test_options_left_out_have_the_defaults_of_the_schema() -> None:
     assert use(model) is not None
 
 
+def test_a_name_that_is_not_utf8_is_refused() -> None:
+    name = read_graph(MODELS["int8"]).tensors[0].name.encode()
+    with pytest.raises(BundleError, match="not UTF-8"):
+        read_graph(MODELS["int8"].replace(name, b"\xff" + name[1:]))
+
+
 def test_constants_are_read_only_and_take_no_memory_of_their_own() -> None:
     weights = [t.data for t in read_graph(MODELS["int8"]).tensors if t.data is not None]
     assert weights

@@ -19,15 +19,14 @@ from wakeword.bundle import Bundle
 from wakeword.bundle_check import FRONTEND, model_name
 from wakeword.decide import DecisionConfig
 from wakeword.errors import BundleError, ConfigError, DeviceError
-from wakeword.frontend import BINS
-from wakeword.graph_check import Quantised, quantised
+from wakeword.graph_check import Quantised
+from wakeword.micro_graph import check_micro_graph
 from wakeword.runtime import open_interpreter, runtimes_to_try
 
 __all__ = ["MicroStream", "check_micro"]
 
 # Exact in binary.
 _FEATURE_PER_RAW = 10 / 256
-MAX_STRIDE = 64
 
 
 def check_micro(data: Mapping[str, Any], path: Path) -> dict[str, Any]:
@@ -86,38 +85,19 @@ class MicroStream:
     """
 
     def __init__(self, bundle: Bundle, runtime: str | None = None) -> None:
-        def refuse(message: str) -> BundleError:
-            return BundleError(f"{bundle.path}: {message}; it is no microWakeWord v2 model")
-
         if runtime == "numpy":
             raise ConfigError("runtime='numpy': a microWakeWord model needs a TFLite runtime")
         self.words = bundle.words
         self._model = bundle.model_bytes
+        try:
+            self.stride, frames, score = check_micro_graph(self._model)
+        except BundleError as exc:
+            raise BundleError(f"{bundle.path}: {exc}; it is no microWakeWord v2 model") from exc
+        self._quantised = _stored_features(frames)
+        self._probs = score.probs()
+        self._nothing = np.empty((0, 1), np.float32)
         self._runtime = self._first_working(runtime)
         self.reset()
-        inputs, outputs = (
-            getattr(self._interpreter, f"get_{side}_details")() for side in ("input", "output")
-        )
-        if len(inputs) != 1 or len(outputs) != 1:
-            raise refuse(f"{len(inputs)} inputs, {len(outputs)} outputs, need one each")
-        shape = tuple(inputs[0]["shape"].tolist())
-        if len(shape) != 3 or shape[::2] != (1, BINS) or not 1 <= shape[1] <= MAX_STRIDE:
-            raise refuse(f"its input has shape {shape}, need (1, stride, {BINS})")
-        if tuple(outputs[0]["shape"]) != (1, 1):
-            raise refuse(f"its output has shape {tuple(outputs[0]['shape'])}, need (1, 1)")
-        ends = []
-        for name, detail in (("input", inputs[0]), ("output", outputs[0])):
-            dtype, how = np.dtype(detail["dtype"]), detail["quantization_parameters"]
-            if dtype not in (np.int8, np.uint8):
-                raise refuse(f"its {name} is {dtype}, need int8 or uint8")
-            try:
-                ends.append(quantised(name, dtype, how["scales"], how["zero_points"]))
-            except BundleError as exc:
-                raise refuse(f"its {exc}") from exc
-        self.stride = shape[1]
-        self._quantised = _stored_features(ends[0])
-        self._probs = ends[1].probs()
-        self._nothing = np.empty((0, 1), np.float32)
 
     def _first_working(self, runtime: str | None) -> str:
         """Return the first runtime that opens the model."""

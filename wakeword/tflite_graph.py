@@ -1,19 +1,19 @@
 """Read a .tflite file (a FlatBuffer) with the standard library and numpy only.
 
-Just enough of TFLite's schema to execute a small model, draw it or write it as C: the tensors of
-the main subgraph, its operators with the options they need, and the signatures. Every offset is
-checked before it is followed, and the number of values read is bounded, so a damaged or hostile
-file ends in :class:`BundleError` after a short time and without a large allocation.
+Just enough of TFLite's schema (:mod:`wakeword.tflite_schema`) to execute a small model, check it,
+draw it or write it as C: the tensors of the subgraphs, their operators with the options they need,
+and the signatures. Every offset is checked before it is followed, and the number of values read is
+bounded, so a damaged or hostile file ends in :class:`BundleError` after a short time and without a
+large allocation.
 
-Source: the schema is ``tensorflow/compiler/mlir/lite/schema/schema.fbs`` (version 3, "TFL3"); the
-layout is "FlatBuffers Internals", https://flatbuffers.dev/internals/.
+Source: the layout is "FlatBuffers Internals", https://flatbuffers.dev/internals/.
 """
 
 from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -21,58 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wakeword.errors import BundleError
+from wakeword.tflite_schema import ACTIVATIONS, DTYPES, OP_NAMES, OPTIONS
 
-__all__ = ["Graph", "Operator", "Signature", "Tensor", "read_graph"]
+__all__ = ["Graph", "Operator", "Signature", "Tensor", "read_graph", "read_subgraphs"]
 
 T = TypeVar("T")
-
-OP_NAMES: Mapping[int, str] = {
-    0: "ADD", 1: "AVERAGE_POOL_2D", 2: "CONCATENATION", 3: "CONV_2D", 4: "DEPTHWISE_CONV_2D",
-    6: "DEQUANTIZE", 9: "FULLY_CONNECTED", 14: "LOGISTIC", 16: "LSTM", 17: "MAX_POOL_2D", 18: "MUL",
-    19: "RELU", 20: "RELU_N1_TO_1", 21: "RELU6", 22: "RESHAPE", 25: "SOFTMAX", 27: "SVDF",
-    28: "TANH", 32: "CUSTOM", 34: "PAD", 36: "GATHER", 39: "TRANSPOSE", 40: "MEAN", 41: "SUB",
-    42: "DIV", 43: "SQUEEZE", 44: "UNIDIRECTIONAL_SEQUENCE_LSTM", 45: "STRIDED_SLICE", 47: "EXP",
-    49: "SPLIT", 53: "CAST", 55: "MAXIMUM", 57: "MINIMUM", 65: "SLICE", 70: "EXPAND_DIMS",
-    74: "SUM", 76: "RSQRT", 83: "PACK", 88: "UNPACK", 99: "SQUARED_DIFFERENCE", 102: "SPLIT_V",
-    114: "QUANTIZE", 119: "WHILE", 126: "BATCH_MATMUL", 129: "CALL_ONCE", 142: "VAR_HANDLE",
-    143: "READ_VARIABLE", 144: "ASSIGN_VARIABLE",
-}  # fmt: skip
-
-DTYPES: Mapping[int, str] = {
-    0: "<f4", 1: "<f2", 2: "<i4", 3: "|u1", 4: "<i8", 6: "|b1", 7: "<i2", 9: "|i1", 10: "<f8",
-    12: "<u8", 15: "<u4", 16: "<u2",
-}  # fmt: skip
-
-ACTIVATIONS = ("NONE", "RELU", "RELU_N1_TO_1", "RELU6", "TANH", "SIGN_BIT")
-
-_Field = tuple[str, int, str, Any]
-_ACT: _Field = ("activation", 0, "b", 0)
-# Operator -> type of its options in the schema, (our name, field number, struct format, default).
-OPTIONS: Mapping[str, tuple[int, tuple[_Field, ...]]] = {
-    "ADD": (11, (_ACT,)),
-    "CONCATENATION": (10, (("axis", 0, "i", 0), ("activation", 1, "b", 0))),
-    "FULLY_CONNECTED": (
-        8,
-        (_ACT, ("weights_format", 1, "b", 0), ("keep_num_dims", 2, "?", False)),
-    ),
-    "MUL": (21, (_ACT,)),
-    "RESHAPE": (17, (("new_shape", 0, "vector", ()),)),
-    "SOFTMAX": (9, (("beta", 0, "f", 0.0),)),
-    "SPLIT": (35, (("num_splits", 0, "i", 0),)),
-    "SQUEEZE": (30, (("squeeze_dims", 0, "vector", ()),)),
-    "STRIDED_SLICE": (
-        32,
-        (
-            ("begin_mask", 0, "i", 0),
-            ("end_mask", 1, "i", 0),
-            ("ellipsis_mask", 2, "i", 0),
-            ("new_axis_mask", 3, "i", 0),
-            ("shrink_axis_mask", 4, "i", 0),
-            ("offset", 5, "?", False),
-        ),
-    ),
-    "SUB": (28, (_ACT,)),
-}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,7 +58,7 @@ class Operator:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     options: Mapping[str, Any]
-    """Every option that :data:`OPTIONS` lists for the operator; ``activation`` is a name."""
+    """Every option that :data:`~wakeword.tflite_schema.OPTIONS` lists; ``activation`` is a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +71,7 @@ class Signature:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Graph:
-    """The main subgraph of a model."""
+    """One subgraph of a model."""
 
     tensors: tuple[Tensor, ...]
     operators: tuple[Operator, ...]
@@ -196,7 +149,10 @@ class _Table:
             return ""
         start, count = self.buffer.vector(at, 1)
         self.buffer.spend(count)
-        return self.buffer.data[start : start + count].decode("utf-8", "replace")
+        try:
+            return self.buffer.data[start : start + count].decode("utf-8")
+        except UnicodeDecodeError as exc:  # LiteRT's Python interface would raise it, later
+            raise BundleError(f"damaged model: the text at offset {start} is not UTF-8") from exc
 
     def numbers(self, index: int, dtype: str) -> NDArray[Any]:
         """Vector of numbers; empty where it is absent."""
@@ -226,7 +182,18 @@ class _Table:
 
 
 def read_graph(model: bytes) -> Graph:
-    """Read the main (first) subgraph of a .tflite file.
+    """Read the main (first) subgraph of a .tflite file; errors as :func:`read_subgraphs`.
+
+    >>> read_graph(b"RIFF....WAVE")
+    Traceback (most recent call last):
+    ...
+    wakeword.errors.BundleError: not a TFLite model: bytes 4..8 are b'....', expected b'TFL3'
+    """
+    return read_subgraphs(model)[0]
+
+
+def read_subgraphs(model: bytes) -> tuple[Graph, ...]:
+    """Read all subgraphs of a .tflite file, the main one first.
 
     Args:
         model: the whole file. It is kept alive: constants are read-only views into it.
@@ -234,11 +201,6 @@ def read_graph(model: bytes) -> Graph:
     Raises:
         BundleError: not a TFLite model, damaged, or it stores tensors in a way not read here
             (sparse, external, or of a type without a numpy equivalent).
-
-    >>> read_graph(b"RIFF....WAVE")
-    Traceback (most recent call last):
-    ...
-    wakeword.errors.BundleError: not a TFLite model: bytes 4..8 are b'....', expected b'TFL3'
     """
     if model[4:8] != b"TFL3":
         raise BundleError(f"not a TFLite model: bytes 4..8 are {model[4:8]!r}, expected b'TFL3'")
@@ -249,17 +211,27 @@ def read_graph(model: bytes) -> Graph:
         raise BundleError(f"TFLite schema version {version}: only version 3 is read")
     codes = root.tables(1, _read_code)
     blobs = root.tables(4, _read_blob)
+    signed = root.tables(7, lambda table: (table.scalar(4, "I", 0), table))
     subgraphs = root.tables(2, lambda table: table)
     if not subgraphs:
         raise BundleError("damaged model: it has no subgraph")
-    main = subgraphs[0]
-    tensors = main.tables(0, lambda table: _read_tensor(table, blobs))
-    operators = main.tables(3, lambda table: _read_operator(table, codes, len(tensors)))
-    inputs, outputs = main.indices(1), main.indices(2)
-    _check_indices(inputs + outputs, len(tensors), "the subgraph", lowest=0)
-    signatures = dict(
-        pair for pair in root.tables(7, lambda table: _read_signature(table, len(tensors))) if pair
+    return tuple(
+        _read_subgraph(table, codes, blobs, [t for which, t in signed if which == i])
+        for i, table in enumerate(subgraphs)
     )
+
+
+def _read_subgraph(
+    subgraph: _Table,
+    codes: tuple[tuple[str, int], ...],
+    blobs: tuple[tuple[int, int], ...],
+    signed: Sequence[_Table],
+) -> Graph:
+    tensors = subgraph.tables(0, lambda table: _read_tensor(table, blobs))
+    operators = subgraph.tables(3, lambda table: _read_operator(table, codes, len(tensors)))
+    inputs, outputs = subgraph.indices(1), subgraph.indices(2)
+    _check_indices(inputs + outputs, len(tensors), "the subgraph", lowest=0)
+    signatures = dict(_read_signature(table, len(tensors)) for table in signed)
     return Graph(tensors, operators, inputs, outputs, signatures)
 
 
@@ -350,6 +322,8 @@ def _read_operator(table: _Table, codes: tuple[tuple[str, int], ...], tensors: i
             options[key] = default
         elif fmt == "vector":
             options[key] = stored.indices(field)
+        elif fmt == "string":
+            options[key] = stored.string(field)
         else:
             options[key] = stored.scalar(field, fmt, default)
     if "activation" in options:
@@ -360,10 +334,8 @@ def _read_operator(table: _Table, codes: tuple[tuple[str, int], ...], tensors: i
     return Operator(name, version, inputs, outputs, options)
 
 
-def _read_signature(table: _Table, tensors: int) -> tuple[str, Signature] | None:
-    """Key and signature; None for a signature of another subgraph."""
-    if table.scalar(4, "I", 0) != 0:
-        return None
+def _read_signature(table: _Table, tensors: int) -> tuple[str, Signature]:
+    """Key and signature."""
 
     def pair(entry: _Table) -> tuple[str, int]:
         return entry.string(0), entry.scalar(1, "I", 0)
