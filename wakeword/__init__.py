@@ -1,16 +1,19 @@
 """Make a small machine listen for a word of your own."""
 
-from wakeword.bundle import Bundle, read_bundle, shipped
-from wakeword.decide import DecisionConfig
-from wakeword.detector import Detection, Detector
-from wakeword.errors import (
-    AudioFormatError,
-    BundleError,
-    ConfigError,
-    DeviceError,
-    ExportError,
-    WakewordError,
-)
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from wakeword.bundle import Bundle, read_bundle, shipped
+    from wakeword.decide import DecisionConfig
+    from wakeword.detector import Detection, Detector
+    from wakeword.errors import (
+        AudioFormatError,
+        BundleError,
+        ConfigError,
+        DeviceError,
+        ExportError,
+        WakewordError,
+    )
 
 __all__ = [
     "AudioFormatError",
@@ -29,10 +32,25 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> str:
-    """Look the version up when it is asked for: importlib.metadata takes 15 ms to import."""
+# Looked up when asked for, so that the command can set numpy up before numpy is imported.
+_HOMES = {
+    "Bundle": "bundle",
+    "DecisionConfig": "decide",
+    "Detection": "detector",
+    "Detector": "detector",
+    "read_bundle": "bundle",
+    "shipped": "bundle",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Look a public name up; importlib.metadata, for the version, takes 15 ms to import."""
     if name == "__version__":
         from importlib.metadata import version
 
         return version("wakeword")
+    if name in __all__:
+        from importlib import import_module
+
+        return getattr(import_module(f"wakeword.{_HOMES.get(name, 'errors')}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
