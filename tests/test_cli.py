@@ -10,6 +10,7 @@ import logging
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -323,16 +324,22 @@ def test_a_terminal_gets_a_meter_that_detections_do_not_run_into(
 
 def test_a_detection_is_flushed_while_the_stream_goes_on() -> None:
     command = [sys.executable, "-m", "wakeword", "listen", "--stdin", "--json", TINY]
+    env = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}  # it would flush for us
+    pipe = subprocess.PIPE
     with subprocess.Popen(
-        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        command, cwd=ROOT, env=env, stdin=pipe, stdout=pipe, stderr=pipe
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.write(AUDIO.astype("<i2").tobytes())
         process.stdin.flush()
-        first = json.loads(process.stdout.readline())  # stdin is still open: not the end's flush
-        assert (first["word"], first["sample"]) == expected()[0]
+        watchdog = threading.Timer(20, process.kill)  # else a line held back would hang the test
+        watchdog.start()
+        line = process.stdout.readline()  # stdin is still open: not the end's flush
         process.communicate()
+        watchdog.cancel()
+    first = json.loads(line)
+    assert (first["word"], first["sample"]) == expected()[0]
     assert process.returncode == 0
 
 

@@ -60,8 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             code = _run(arguments)
             sys.stdout.flush()
         except BrokenPipeError:
-            _drop_stdout()  # `| head` has seen enough: no error of anybody's
-            code = 0
+            code = 0  # `| head` has seen enough: no error of anybody's
         except KeyboardInterrupt:
             code = 130
         except (WakewordError, OSError) as exc:
@@ -69,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             code = 1
         try:
             sys.stdout.flush()
-        except OSError:  # the disk is full, which the error above was about
+        except OSError:  # a closed pipe or a full disk, dealt with above
             _drop_stdout()
     return code
 
