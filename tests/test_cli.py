@@ -30,6 +30,9 @@ from wakeword.tables import describe
 ROOT = Path(__file__).parents[1]
 TINY = str(ROOT / "tests" / "data" / "tiny_step.json")
 
+# With that variable Python flushes by itself, and hides what we forget.
+BUFFERED = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
+
 
 def bursts() -> NDArray[np.int16]:
     """Noise and silence in turn: the tiny model, of random weights, fires on some of it."""
@@ -324,10 +327,9 @@ def test_a_terminal_gets_a_meter_that_detections_do_not_run_into(
 
 def test_a_detection_is_flushed_while_the_stream_goes_on() -> None:
     command = [sys.executable, "-m", "wakeword", "listen", "--stdin", "--json", TINY]
-    env = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}  # it would flush for us
     pipe = subprocess.PIPE
     with subprocess.Popen(
-        command, cwd=ROOT, env=env, stdin=pipe, stdout=pipe, stderr=pipe
+        command, cwd=ROOT, env=BUFFERED, stdin=pipe, stdout=pipe, stderr=pipe
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -525,7 +527,7 @@ def test_a_closed_pipe_is_quiet(tmp_path: Path) -> None:
     soundfile.write(str(path), np.tile(AUDIO, 40), 16_000)  # 360 kB of JSON, more than a pipe holds
     command = [sys.executable, "-m", "wakeword", "score", "--json", "-m", TINY, str(path)]
     process = subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command, cwd=ROOT, env=BUFFERED, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
     assert process.stderr is not None
@@ -541,7 +543,13 @@ def test_a_full_disk_is_one_line_and_exit_code_1(wav: str) -> None:
     command = [sys.executable, "-m", "wakeword", "score", "-m", TINY, wav]
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
-            command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+            command,
+            cwd=ROOT,
+            env=BUFFERED,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
         )
     assert done.returncode == 1
     assert "No space left" in done.stderr
