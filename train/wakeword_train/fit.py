@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from wakeword.errors import ConfigError
 from wakeword_train.data.windows import FRAMES, Windows
 
-__all__ = ["FitConfig", "draw_batch", "fit", "read_losses", "targets"]
+__all__ = ["FitConfig", "draw_batch", "fit", "mask", "read_losses", "targets"]
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,9 @@ class FitConfig:
     """How to train. Times are in frames of 10 ms.
 
     ``hard`` is the part of the long negatives drawn from the windows without a word, of any group,
-    that scored highest when last looked at, ``mine_every`` batches ago at most.
+    that scored highest when last looked at, ``mine_every`` batches ago at most. ``masked`` is the
+    share of windows in which up to ``mask_bins`` bins and up to ``mask_frames`` frames are silenced
+    (SpecAugment, Park et al. 2019, doi:10.21437/Interspeech.2019-2680).
     """
 
     batches: int = 3_000
@@ -48,6 +50,9 @@ class FitConfig:
     hard: float = 0.3
     mine_every: int = 600
     save_every: int = 250
+    masked: float = 0.4
+    mask_bins: int = 8
+    mask_frames: int = 15
 
     def __post_init__(self) -> None:
         if self.batches < 1 or self.batch < 1:
@@ -101,6 +106,19 @@ def draw_batch(
         picked.append(rng.choice(hard, mined))
     picked.append(rng.choice(rows["long"], rest - mined))
     return np.concatenate(picked)[:size]
+
+
+def mask(rng: np.random.Generator, x: NDArray[np.uint16], config: FitConfig) -> NDArray[np.uint16]:
+    """Silence a band and a moment in some of the windows, in place; x is (B, T, F)."""
+    for row in np.flatnonzero(rng.uniform(size=len(x)) < config.masked):
+        bins, frames = (int(rng.integers(n + 1)) for n in (config.mask_bins, config.mask_frames))
+        low, first = (
+            int(rng.integers(x.shape[2] - bins + 1)),
+            int(rng.integers(x.shape[1] - frames + 1)),
+        )
+        x[row, :, low : low + bins] = 0
+        x[row, first : first + frames] = 0
+    return x
 
 
 def read_losses(folder: Path, every: int = 100) -> list[float]:
@@ -199,9 +217,9 @@ def fit(
         low, high = config.negative_weight
         rng = np.random.default_rng([seed, number])
         picked = draw_batch(rng, rows, share, config.batch, hard, config.hard)
-        y, mask = targets(windows.label[picked], windows.end[picked], heads, stride, config)
-        x = windows.take(picked)
-        losses.append(float(train_step(x, y, mask, np.float32(low + (high - low) * along))))
+        y, counted = targets(windows.label[picked], windows.end[picked], heads, stride, config)
+        x = mask(rng, windows.take(picked), config)
+        losses.append(float(train_step(x, y, counted, np.float32(low + (high - low) * along))))
         if number >= first_averaged:
             now = [np.asarray(v) for v in model.variables]
             weight = 1 / (number - first_averaged + 1)

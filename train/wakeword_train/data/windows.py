@@ -26,7 +26,7 @@ FRAMES = 320  # 3.2 s
 LEAD = 50  # frames heard and dropped, so that the front end is not cold
 SAMPLES = (LEAD + FRAMES - 1) * HOP + WINDOW
 SHARD = 500
-CUTS = ("crop", "part")  # groups whose windows hold a piece of their item
+CUTS = ("crop", "swap")  # groups whose windows hold their item cut up
 LONG_KINDS = ("speech", "sentence", "talk", "noise")
 FloatArray = NDArray[np.float32]
 
@@ -72,6 +72,25 @@ def _crop(rng: np.random.Generator, samples: FloatArray, count: int) -> FloatArr
     at = int(rng.integers(count - len(samples) + 1))
     out[at : at + len(samples)] = samples
     return out
+
+
+def _swap(rng: np.random.Generator, word: FloatArray) -> tuple[FloatArray, int, int]:
+    """Put the second part of a word before the first; returns it, and where it begins and ends."""
+    at = _quiet(word, int(rng.uniform(0.35, 0.65) * len(word)))
+    parts = [word[at:].copy(), word[:at].copy()]
+    for part in parts:
+        fade = np.linspace(0, 1, min(len(part), 80), dtype=np.float32)
+        part[: len(fade)] *= fade
+        part[len(part) - len(fade) :] *= fade[::-1]
+    return np.concatenate(parts), 0, len(word)
+
+
+def _quiet(samples: FloatArray, place: int) -> int:
+    """Find the quietest 10 ms within 80 ms of a place."""
+    low = max(place - 1_280, 0)
+    hops = len(samples[low : place + 1_280]) // 160
+    power = np.square(samples[low : low + hops * 160]).reshape(hops, 160).sum(axis=1)
+    return low + (int(power.argmin()) * 160 if hops else 0)
 
 
 def _paste(canvas: FloatArray, samples: FloatArray, at: int) -> None:
@@ -121,21 +140,18 @@ class _Studio:
     ) -> tuple[NDArray[np.int16], int]:
         """Make a window with the word of an item: samples, and the sample at which it ends.
 
-        ``cut`` "crop" takes a piece of speech as if it were a word, "part" a piece of the word.
+        ``cut`` "crop" takes a piece of speech as if it were a word, "swap" puts the end of the word
+        before its beginning: the same voice and microphone, but not the word.
         """
         ratio = float(rng.uniform(0.88, 1.14))
         clip = warp(self._fragment(rng, item) if cut == "crop" else self.corpus.audio(item), ratio)
         first, last = int(item.word_start / ratio), int(item.word_stop / ratio)
         if cut == "crop":
             first, last = 0, len(clip)
-        if cut == "part":
-            share = float(rng.uniform(0.3, 0.6)) * (last - first)
-            first, last = (
-                (first, int(first + share)) if rng.uniform() < 0.5 else (int(last - share), last)
-            )
-        if (
-            cut or rng.uniform() < 0.5
-        ):  # only the word: its own surroundings carry the recording chain
+        if cut == "swap":
+            clip, first, last = _swap(rng, clip[first:last])
+        # Half of the time only the word: its own surroundings carry the recording chain.
+        if cut or rng.uniform() < 0.5:
             margin = int(rng.integers(160, 1_600)) if not cut else 160
             begin = max(first - margin, 0)
             clip = clip[begin : last + margin].copy()
@@ -168,14 +184,8 @@ class _Studio:
         clip = self.corpus.audio(item)
         count = min(int(rng.uniform(4_800, 17_600)), len(clip))
         at = int(rng.integers(len(clip) - count + 1))
-        ends = []
-        for place in (at, at + count):  # the quietest 10 ms within 80 ms on each side
-            low = max(place - 1_280, 0)
-            near = clip[low : place + 1_280]
-            hops = len(near) // 160
-            power = np.square(near[: hops * 160]).reshape(hops, 160).sum(axis=1)
-            ends.append(low + (int(power.argmin()) * 160 if hops else 0))
-        return clip[ends[0] : max(ends[1], ends[0] + 3_200)]
+        first, last = _quiet(clip, at), _quiet(clip, at + count)
+        return clip[first : max(last, first + 3_200)]
 
     def long(self, rng: np.random.Generator, item: Item) -> NDArray[np.int16]:
         """Make a window of ordinary sound: speech, a sentence, noise, or two of them at once."""

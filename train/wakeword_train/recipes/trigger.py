@@ -52,13 +52,13 @@ Progress = Callable[[str, int, int], None]
 
 # Of a batch; "long" takes what is left. Names are prefixes of group names.
 SHARE = {
-    "real": 0.17,
-    "synthetic": 0.19,
-    "head": 0.14,
-    "near": 0.05,
+    "real": 0.08,
+    "synthetic": 0.26,
+    "head": 0.18,
+    "near": 0.06,
     "other": 0.03,
-    "crop": 0.12,
-    "part": 0.02,
+    "crop": 0.05,
+    "swap": 0.05,
     "long": 0.0,
 }
 
@@ -90,13 +90,13 @@ class WindowConfig:
     """Windows to cut: per word real and synthetic, per other word, and of ordinary sound."""
 
     real: int = 3_000
-    synthetic: int = 3_000
+    synthetic: int = 4_000
     head: int = 700
     near: int = 2_000
     other: int = 2_000
-    crop: int = 8_000
-    part: int = 1_500
-    long: int = 12_000
+    crop: int = 4_000
+    swap: int = 4_000
+    long: int = 14_000
     morphs: int = 6
     synthetic_morphs: int = 1
     talk_morphs: int = 2
@@ -185,7 +185,7 @@ def groups_of(corpus: Corpus, recipe: Recipe) -> list[Group]:
                 sorts.setdefault(f"crop {item.label}", []).append(index)
         elif item.label in recipe.words:
             sorts.setdefault(f"real {item.label}", []).append(index)
-            sorts.setdefault("part", []).append(index)
+            sorts.setdefault("swap", []).append(index)
         elif item.label in recipe.heads:
             sorts.setdefault(f"head {item.label}", []).append(index)
         elif item.kind != "rir":
@@ -200,7 +200,7 @@ def groups_of(corpus: Corpus, recipe: Recipe) -> list[Group]:
     config = recipe.windows
     counts = {
         "near": config.near, "real": config.real, "synthetic": config.synthetic,
-        "head": config.head, "other": config.other, "part": config.part,
+        "head": config.head, "other": config.other, "swap": config.swap,
     }  # fmt: skip
     parts = {"speech": 0.55, "sentence": 0.15, "talk": 0.1, "noise": 0.2}
     groups = []
