@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from wakeword_train.data.windows import FRAMES, Windows
-from wakeword_train.fit import FitConfig, draw_batch, targets
+from wakeword_train.fit import FitConfig, draw_batch, mask, targets
 
 
 def test_labels_are_one_after_the_word_and_ignored_around_it() -> None:
@@ -33,6 +33,18 @@ def test_a_batch_has_its_shares() -> None:
     assert ((picked >= 0) & (picked < 50)).sum() == 16
     assert ((picked >= 100) & (picked < 150)).sum() == 8
     assert (picked == 300).sum() == 10
+
+
+def test_a_mask_silences_a_band_and_a_moment_of_its_share() -> None:
+    x = np.full((400, FRAMES, 40), 7, np.uint16)
+    config = FitConfig(masked=0.25)
+    masked = mask(np.random.default_rng(1), x.copy(), config)
+    touched = (masked != x).any(axis=(1, 2))
+    assert 0.15 < touched.mean() < 0.35
+    for window in masked[touched]:
+        band, moment = (window == 0).all(axis=0).sum(), (window == 0).all(axis=1).sum()
+        assert band <= config.mask_bins
+        assert moment <= config.mask_frames
 
 
 class KilledError(Exception):
