@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from wakeword.bundle_check import FRONTEND, MAX_BYTES, SCHEMA, check_own, parse_json
+from wakeword.bundle_check import FRONTEND, MAX_BYTES, SCHEMA, check_micro, check_own, parse_json
 from wakeword.decide import DecisionConfig
 from wakeword.errors import BundleError, ConfigError
 
@@ -130,8 +130,6 @@ def read_bundle(path: str | os.PathLike[str]) -> Bundle:
     json_path = given.with_suffix(".json")
     data = parse_json(_read_file(json_path), json_path)
     if data.get("type") == "micro":
-        from wakeword.microwakeword import check_micro
-
         kind: Kind = "microwakeword"
         fields = check_micro(data, json_path)
     else:

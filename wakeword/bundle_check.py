@@ -12,7 +12,7 @@ from typing import Any
 from wakeword.decide import DecisionConfig
 from wakeword.errors import BundleError, ConfigError
 
-__all__ = ["FRONTEND", "MAX_BYTES", "SCHEMA", "check_own", "model_name", "parse_json"]
+__all__ = ["FRONTEND", "MAX_BYTES", "SCHEMA", "check_micro", "check_own", "parse_json"]
 
 SCHEMA = 1
 MAX_BYTES = 16_000_000
@@ -245,3 +245,45 @@ def _ledger(value: object, refuse: Refusal) -> tuple[dict[str, Any], ...]:
         _count(entry["clips"], "ledger entry, clips", refuse)
         _number(entry["hours"], "ledger entry, hours", 1e9, refuse)
     return tuple(value)
+
+
+def check_micro(data: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """Check a microWakeWord JSON and return the fields of :class:`~wakeword.bundle.Bundle`.
+
+    Its own keys beyond those needed here are let through: the format is not ours.
+
+    Raises:
+        BundleError: another version, another feature step, or a field is missing or wrong.
+    """
+
+    def refuse(name: str, value: object, rule: str) -> BundleError:
+        return BundleError(f"{path}: {name} is {value!r:.200}; {rule}")
+
+    if data.get("version") != 2:
+        raise refuse("version", data.get("version"), "of microWakeWord models, 2 is read")
+    word = data.get("wake_word")
+    if not isinstance(word, str) or not word.strip() or len(word) > 64 or not word.isprintable():
+        raise refuse("wake_word", word, "need up to 64 printable characters")
+    micro = data.get("micro")
+    if not isinstance(micro, dict):
+        raise refuse("micro", micro, "need an object")
+    if micro.get("feature_step_size") != 10:
+        raise refuse("micro.feature_step_size", micro.get("feature_step_size"), "need 10 (ms)")
+    try:
+        decision = DecisionConfig(
+            threshold=micro.get("probability_cutoff", math.nan),
+            smooth_steps=micro.get("sliding_window_size", 0),
+        )
+    except ConfigError as exc:
+        raise refuse("micro", micro, str(exc)) from exc
+    return {
+        "words": (word,),
+        "model": model_name(data.get("model"), path),
+        "frontend": dict(FRONTEND),
+        "step": {},
+        "tensors": {},
+        "decision": {word: decision},
+        "operating_points": {},
+        "training": {},
+        "ledger": (),
+    }

@@ -7,68 +7,21 @@ Source: https://github.com/kahrendt/microWakeWord; the decision is that of ``pym
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wakeword.bundle import Bundle
-from wakeword.bundle_check import FRONTEND, model_name
-from wakeword.decide import DecisionConfig
 from wakeword.errors import BundleError, ConfigError, DeviceError
 from wakeword.graph_check import Quantised
 from wakeword.micro_graph import check_micro_graph
 from wakeword.runtime import open_interpreter, runtimes_to_try
 
-__all__ = ["MicroStream", "check_micro"]
+__all__ = ["MicroStream"]
 
 # Exact in binary.
 _FEATURE_PER_RAW = 10 / 256
-
-
-def check_micro(data: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    """Check a microWakeWord JSON and return the fields of :class:`~wakeword.bundle.Bundle`.
-
-    Its own keys beyond those needed here are let through: the format is not ours.
-
-    Raises:
-        BundleError: another version, another feature step, or a field is missing or wrong.
-    """
-
-    def refuse(name: str, value: object, rule: str) -> BundleError:
-        return BundleError(f"{path}: {name} is {value!r:.200}; {rule}")
-
-    if data.get("version") != 2:
-        raise refuse("version", data.get("version"), "of microWakeWord models, 2 is read")
-    word = data.get("wake_word")
-    if not isinstance(word, str) or not word.strip() or len(word) > 64 or not word.isprintable():
-        raise refuse("wake_word", word, "need up to 64 printable characters")
-    micro = data.get("micro")
-    if not isinstance(micro, dict):
-        raise refuse("micro", micro, "need an object")
-    if micro.get("feature_step_size") != 10:
-        raise refuse("micro.feature_step_size", micro.get("feature_step_size"), "need 10 (ms)")
-    try:
-        decision = DecisionConfig(
-            threshold=micro.get("probability_cutoff", math.nan),
-            smooth_steps=micro.get("sliding_window_size", 0),
-        )
-    except ConfigError as exc:
-        raise refuse("micro", micro, str(exc)) from exc
-    return {
-        "words": (word,),
-        "model": model_name(data.get("model"), path),
-        "frontend": dict(FRONTEND),
-        "step": {},
-        "tensors": {},
-        "decision": {word: decision},
-        "operating_points": {},
-        "training": {},
-        "ledger": (),
-    }
 
 
 class MicroStream:
