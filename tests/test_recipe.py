@@ -12,14 +12,8 @@ from wakeword.errors import BundleError, ConfigError
 from wakeword_train.cli import main
 from wakeword_train.data.splits import read_splits
 from wakeword_train.fit import FitConfig
-from wakeword_train.recipes.trigger import (
-    SynthConfig,
-    WindowConfig,
-    find_recipe,
-    read_recipe,
-    run,
-    synthesis_jobs,
-)
+from wakeword_train.recipes.config import SynthConfig, WindowConfig, find_recipe, read_recipe
+from wakeword_train.recipes.trigger import run, synthesis_jobs
 
 RATE_HZ = 16_000
 

@@ -55,8 +55,9 @@ def _train(argv: Sequence[str]) -> int:
     args = parser.parse_args(argv)
 
     from wakeword_train.recipes import trigger
+    from wakeword_train.recipes.config import find_recipe, read_recipe
 
-    recipe = trigger.read_recipe(trigger.find_recipe(args.recipe))
+    recipe = read_recipe(find_recipe(args.recipe))
     if args.preset:
         recipe = replace(recipe, preset=args.preset)
     if args.batches:
@@ -84,8 +85,9 @@ def _synth(argv: Sequence[str]) -> int:
     args = parser.parse_args(argv)
 
     from wakeword_train.recipes import trigger
+    from wakeword_train.recipes.config import find_recipe, read_recipe
 
-    recipe = trigger.read_recipe(trigger.find_recipe(args.recipe))
+    recipe = read_recipe(find_recipe(args.recipe))
     trigger.speak(recipe, args.work, args.voices, processes=args.processes, progress=_bar())
     print(args.work / "synth")
     return 0

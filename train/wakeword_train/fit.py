@@ -50,7 +50,7 @@ class FitConfig:
     hard: float = 0.3
     mine_every: int = 600
     save_every: int = 250
-    masked: float = 0.4
+    masked: float = 0.3
     mask_bins: int = 8
     mask_frames: int = 15
 

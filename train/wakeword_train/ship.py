@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,14 @@ from wakeword_train.conditions import parse_condition
 from wakeword_train.data.manifest import Clip
 from wakeword_train.models.trigger import TriggerConfig
 from wakeword_train.quantize import convert, representative_steps, step_weights
-from wakeword_train.scoring import Progress, score
+from wakeword_train.scoring import SAME_WORDS, Progress, score
 from wakeword_train.testset import TestSet
 
 __all__ = ["calibrate", "ledger", "measure", "quantise"]
 
 CALIBRATE_ON = ("clean", "10dB")
+EVERYTHING = "everything"
+BY_ITSELF = ("speech", SAME_WORDS)
 MEASURE_ON = ("clean", "10dB", "0dB", "reverb")
 
 
@@ -36,6 +38,7 @@ def quantise(
     windows: NDArray[np.uint16],
     path: Path,
     *,
+    smooth_steps: int = 3,
     int8: bool = True,
     force: bool = False,
 ) -> Bundle:
@@ -47,6 +50,7 @@ def quantise(
         words: what the kept heads mean.
         windows: shape (B, T, 40), raw features to set the int8 ranges by.
         path: of the bundle, without suffix.
+        smooth_steps: of the default decisions.
         int8: False keeps float32, for comparison.
         force: replace a bundle that exists.
     """
@@ -61,7 +65,7 @@ def quantise(
         kernel=config.kernel,
         inputs=tensors["inputs"],
         outputs=tensors["outputs"],
-        decision={word: DecisionConfig() for word in words},
+        decision={word: DecisionConfig(smooth_steps=smooth_steps) for word in words},
         force=force,
     )
 
@@ -72,7 +76,8 @@ def calibrate(
     """Choose each word's threshold on recordings that no part of training heard.
 
     The threshold is the middle of those with the fewest misses, clean and at 10 dB together, that
-    hold ``fa_per_hour`` in every part of the negatives by itself.
+    hold ``fa_per_hour`` in long speech and in the words of the same recordings, each by itself, and
+    in everything together. A part too short to show the rate may have no false alarm at all.
 
     Raises:
         ConfigError: the hours cannot verify the rate, or no threshold holds it.
@@ -82,7 +87,9 @@ def calibrate(
     chosen = {}
     for word in bundle.words:
         config = bundle.decision[word]
-        curve = sweep(scored.utterances[word], scored.streams[word], config)
+        streams = [replace(stream, part=EVERYTHING) for stream in scored.streams[word]]
+        streams += [stream for stream in scored.streams[word] if stream.part in BY_ITSELF]
+        curve = sweep(scored.utterances[word], streams, config)
         chosen[word] = config.with_threshold(
             round(at_false_alarms(curve, fa_per_hour, "dev").threshold, 3)
         )

@@ -46,9 +46,9 @@ class TriggerConfig:
 
 
 PRESETS = {
-    "tiny": TriggerConfig(filters=32, units=(32, 32)),
-    "small": TriggerConfig(),
-    "base": TriggerConfig(filters=96, units=(96, 96)),
+    "tiny": TriggerConfig(filters=32, units=(32, 32), dropout=0.1),
+    "small": TriggerConfig(dropout=0.2),
+    "base": TriggerConfig(filters=96, units=(96, 96), dropout=0.2),
     "course": TriggerConfig(
         filters=196,
         kernel=15,

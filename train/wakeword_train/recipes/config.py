@@ -1,0 +1,116 @@
+"""What decides a trigger model: a TOML file over the defaults here. Unknown keys are refused."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from wakeword.errors import ConfigError
+from wakeword_train.fit import FitConfig
+from wakeword_train.models.trigger import PRESETS
+
+__all__ = ["Recipe", "SynthConfig", "WindowConfig", "find_recipe", "read_recipe"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SynthConfig:
+    """Clips to speak: of each word, of phrases close to it, of words and sentences of no language.
+
+    ``borrowed`` are syllables of the words, mixed into those of no language.
+    """
+
+    count: int = 1_000
+    near_count: int = 300
+    word_count: int = 0
+    talk_count: int = 0
+    borrowed: Sequence[str] = ()
+    seed: int = 1
+    spellings: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    near: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowConfig:
+    """Windows to cut: per word real and synthetic, per other word, and of ordinary sound."""
+
+    real: int = 3_000
+    synthetic: int = 4_000
+    head: int = 700
+    near: int = 2_000
+    other: int = 2_000
+    crop: int = 4_000
+    swap: int = 4_000
+    long: int = 14_000
+    morphs: int = 6
+    synthetic_morphs: int = 1
+    talk_morphs: int = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """Everything that decides a model, read from TOML over these defaults."""
+
+    words: tuple[str, ...]
+    heads: tuple[str, ...] = ()
+    preset: str = "small"
+    seed: int = 1
+    synth: SynthConfig = field(default_factory=SynthConfig)
+    windows: WindowConfig = field(default_factory=WindowConfig)
+    fit: FitConfig = field(default_factory=FitConfig)
+    fa_per_hour: float = 1.0
+    smooth_steps: int = 5
+
+    def __post_init__(self) -> None:
+        if not self.words:
+            raise ConfigError("words=[]: name at least one word")
+        if self.preset not in PRESETS:
+            raise ConfigError(f"preset={self.preset!r}: choose one of {', '.join(PRESETS)}")
+        if both := set(self.words) & set(self.heads):
+            raise ConfigError(f"{sorted(both)} are in words and in heads: leave each in one")
+
+
+def find_recipe(name: str) -> Path:
+    """Find a recipe by path, or by the name of one that comes with the package."""
+    path = Path(name)
+    if path.suffix == ".toml":
+        if not path.is_file():
+            raise ConfigError(f"{path}: no such recipe file")
+        return path
+    own = Path(__file__).with_name(f"{name}.toml")
+    if not own.is_file():
+        have = ", ".join(sorted(p.stem for p in Path(__file__).parent.glob("*.toml")))
+        raise ConfigError(f"recipe {name!r} is unknown: give a .toml file or one of {have}")
+    return own
+
+
+def _section(cls: type[Any], table: Mapping[str, Any], where: str) -> Any:
+    """Build one frozen section; an unknown key is an error."""
+    known = set(cls.__dataclass_fields__)
+    if unknown := set(table) - known:
+        raise ConfigError(f"{where}: unknown {sorted(unknown)}: known are {sorted(known)}")
+    values = {k: tuple(v) if isinstance(v, list) else v for k, v in table.items()}
+    return cls(**values)
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read a recipe.
+
+    Raises:
+        ConfigError: not TOML, an unknown key, or a value out of range.
+    """
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as exc:
+        raise ConfigError(f"{path} is not TOML: {exc}") from exc
+    sections = {"synth": SynthConfig, "windows": WindowConfig, "fit": FitConfig}
+    for name, cls in sections.items():
+        table[name] = _section(cls, table.get(name, {}), f"{path} [{name}]")
+    recipe: Recipe = _section(Recipe, table, str(path))
+    return recipe
