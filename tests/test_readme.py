@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from wakeword.bundle import read_bundle, shipped
 from wakeword.cli import _parser
 
 ROOT = Path(__file__).parents[1]
@@ -147,3 +148,16 @@ def test_oracle_sees_a_command_that_fails(tmp_path: Path) -> None:
     assert (by_hand.why, by_hand.text, by_hand.line) == ("why", "listen\n", 2)
     assert failing.why is None
     assert run(failing, tmp_path).returncode != 0
+
+
+def test_the_accuracy_on_the_page_is_that_of_the_bundle() -> None:
+    bundle = read_bundle(shipped()["computer_jarvis"])
+    for word in bundle.words:
+        (missed, alarms) = (line for line in README.splitlines() if line.startswith(f"| {word}"))
+        for point in bundle.operating_points[word]:
+            if point["set"].startswith("test, clean, "):
+                assert f"{point['false_alarms']} in {point['hours']:.2f} h" in alarms
+            else:
+                assert (
+                    f"{point['misses']} of {point['clips']}: {100 * point['frr']:.1f} %" in missed
+                )
