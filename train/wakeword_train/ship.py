@@ -130,24 +130,27 @@ def ledger(
 ) -> list[dict[str, Any]]:
     """List the sets of recordings behind a model, with source, licence and use.
 
+    A set is what one collection gave to one use under one licence: ``name`` is the collection's,
+    ``source`` says what was taken from it. Impulse responses are left out.
+
     Args:
         clips: all recordings.
-        splits: file to its part.
+        splits: file to its part; recordings that are in none are left out.
         synthetic: sort of synthetic speech to the number of clips that were used.
     """
     uses = {"train": "training", "dev": "choosing the threshold", "test": "testing"}
     found: dict[tuple[str, str, str], list[Clip]] = {}
     for clip in clips:
         if clip.file in splits and clip.kind != "rir":
-            key = (clip.source.split("/")[0], clip.licence, uses[splits[clip.file]])
+            key = (uses[splits[clip.file]], clip.source.split("/")[0], clip.licence)
             found.setdefault(key, []).append(clip)
     rows = [
         {
-            "name": name, "source": sorted({c.label for c in some})[0] if len(some) == 1 else name,
-            "licence": licence, "clips": len(some),
-            "hours": round(sum(c.dur_s for c in some) / 3600, 3), "used_for": use,
+            "name": name, "source": _few(c.label for c in some), "licence": licence,
+            "clips": len(some), "hours": round(sum(c.dur_s for c in some) / 3600, 3),
+            "used_for": use,
         }
-        for (name, licence, use), some in sorted(found.items(), key=lambda kv: (kv[0][2], kv[0]))
+        for (use, name, licence), some in sorted(found.items())
     ]  # fmt: skip
     rows += [
         {
@@ -157,6 +160,13 @@ def ledger(
         for sort, count in synthetic.items()
     ]  # fmt: skip
     return rows
+
+
+def _few(labels: Iterable[str], most: int = 4) -> str:
+    """Name the first labels and count the rest."""
+    names = sorted(set(labels))
+    rest = [f"{len(names) - most} more"] if len(names) > most else []
+    return ", ".join(names[:most] + rest)
 
 
 def commit() -> str:
