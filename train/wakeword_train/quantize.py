@@ -8,10 +8,11 @@ byte. The converter runs in a process of its own, since it ends some failures wi
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 from wakeword.errors import ExportError
 from wakeword_train.models.trigger import TriggerConfig
 
-__all__ = ["StepWeights", "convert", "representative_steps", "step_weights"]
+__all__ = ["StepWeights", "convert", "float_step", "representative_steps", "step_weights"]
 
 FloatArray = NDArray[np.float32]
 
@@ -95,6 +96,42 @@ def step_weights(model: Any, config: TriggerConfig, words: int) -> StepWeights:
     )
 
 
+def _sigmoid(x: FloatArray) -> FloatArray:
+    """Squash to (0, 1) without overflow."""
+    return np.asarray(0.5 * np.tanh(0.5 * x) + 0.5, np.float32)
+
+
+def float_step(
+    weights: StepWeights, frames: FloatArray, state: Sequence[FloatArray]
+) -> tuple[FloatArray, list[FloatArray]]:
+    """Run one step in float32, for many streams at once.
+
+    Args:
+        weights: of the step.
+        frames: shape (B, kernel, F), raw features / 256.
+        state: per layer, shape (B, H).
+
+    Returns:
+        Probabilities, shape (B, W), and the next state.
+    """
+    w = weights.arrays
+    y = np.maximum(frames.reshape(len(frames), -1) @ w["conv"] + w["conv_bias"], 0)
+    after = []
+    for i, h in enumerate(state):
+        x = y @ w[f"kernel_{i}"] + w[f"bias_{i}"][0]
+        u, size = w[f"recurrent_{i}"], h.shape[1]
+        if weights.reset_after:
+            r = h @ u + w[f"bias_{i}"][1]
+            gates = _sigmoid(x[:, : 2 * size] + r[:, : 2 * size])
+            new = np.tanh(x[:, 2 * size :] + gates[:, size:] * r[:, 2 * size :])
+        else:
+            gates = _sigmoid(x[:, : 2 * size] + h @ u[:, : 2 * size])
+            new = np.tanh(x[:, 2 * size :] + (gates[:, size:] * h) @ u[:, 2 * size :])
+        y = gates[:, :size] * h + (1 - gates[:, :size]) * new
+        after.append(y)
+    return _sigmoid(y @ w["head"] + w["head_bias"]), after
+
+
 def representative_steps(
     weights: StepWeights, streams: NDArray[np.uint16], every: int = 7
 ) -> dict[str, FloatArray]:
@@ -108,11 +145,6 @@ def representative_steps(
     Returns:
         Input name to array, all with the same first axis.
     """
-
-    def sigmoid(x: FloatArray) -> FloatArray:
-        return np.asarray(0.5 * np.tanh(0.5 * x) + 0.5, np.float32)
-
-    w = weights.arrays
     batch, count, bins = streams.shape
     padded = np.zeros((batch, count + weights.kernel - weights.stride, bins), np.float32)
     padded[:, weights.kernel - weights.stride :] = streams.astype(np.float32) / 256
@@ -123,22 +155,9 @@ def representative_steps(
         first = step * weights.stride
         frames = padded[:, first : first + weights.kernel]
         if step % every == 0:
-            kept["frames"].append(frames)
-            for i, h in enumerate(state):
-                kept[f"state_{i}"].append(h)
-        y = np.maximum(frames.reshape(batch, -1) @ w["conv"] + w["conv_bias"], 0)
-        for i, h in enumerate(state):
-            x = y @ w[f"kernel_{i}"] + w[f"bias_{i}"][0]
-            size = h.shape[1]
-            if weights.reset_after:
-                r = h @ w[f"recurrent_{i}"] + w[f"bias_{i}"][1]
-                gates = sigmoid(x[:, : 2 * size] + r[:, : 2 * size])
-                new = np.tanh(x[:, 2 * size :] + gates[:, size:] * r[:, 2 * size :])
-            else:
-                u = w[f"recurrent_{i}"]
-                gates = sigmoid(x[:, : 2 * size] + h @ u[:, : 2 * size])
-                new = np.tanh(x[:, 2 * size :] + (gates[:, size:] * h) @ u[:, 2 * size :])
-            state[i] = y = gates[:, :size] * h + (1 - gates[:, :size]) * new
+            for name, array in zip(names, [frames, *state], strict=True):
+                kept[name].append(array)
+        _, state = float_step(weights, frames, state)
     return {name: np.concatenate(rows) for name, rows in kept.items()}
 
 
@@ -176,6 +195,8 @@ def convert(
             capture_output=True,
             text=True,
             check=False,
+            # Import what this process imports, also where nothing is installed.
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
         )
         if done.returncode != 0 or not (base / "tensors.json").is_file():
             tail = " | ".join(done.stderr.strip().splitlines()[-3:])

@@ -1,0 +1,97 @@
+"""The models of the zoo, one row each: what `test_zoo` needs to know to put them through its tests.
+
+No row builds anything until it is asked to, so the table costs nothing to import.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wakeword.frontend import BINS
+from wakeword_train.models.trigger import (
+    PRESETS,
+    TriggerConfig,
+    build,
+    load_weights,
+    save_weights,
+)
+from wakeword_train.quantize import float_step, step_weights
+
+Floats = NDArray[np.float32]
+WORDS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ZooCase:
+    """One model.
+
+    ``inputs`` and ``outputs`` are (T, F) and (steps, W) of one example. Step s of a causal model
+    sees frames up to ``s * stride + stride - 1``, from ``kernel - stride`` before the first of its
+    own on. ``plain`` is the same model without what hinders learning a few examples by heart.
+    ``stream(model, x, kept)`` runs x (B, T, F) through the one-step form of a causal model, with
+    its first ``kept`` outputs, and gives (B, steps, kept).
+    """
+
+    name: str
+    build: Callable[[], Any]
+    plain: Callable[[], Any]
+    inputs: tuple[int, int]
+    outputs: tuple[int, int]
+    parameters: int
+    save: Callable[[Any, Path], None]
+    load: Callable[[Path], Any]
+    causal: bool
+    stride: int = 1
+    kernel: int = 1
+    stream: Callable[[Any, Floats, int], Floats] | None = None
+
+
+def stream_trigger(config: TriggerConfig, model: Any, x: Floats, kept: int) -> Floats:
+    """Feed a trigger model step by step, in numpy, with silence before the first frame."""
+    weights = step_weights(model, config, kept)
+
+    def steps() -> Iterator[Floats]:
+        state = [np.zeros((len(x), units), np.float32) for units in config.units]
+        history = np.zeros((len(x), config.kernel, x.shape[2]), np.float32)
+        for first in range(0, x.shape[1] - config.stride + 1, config.stride):
+            new = x[:, first : first + config.stride]
+            history = np.concatenate([history[:, config.stride :], new], axis=1)
+            probs, state = float_step(weights, history, state)
+            yield probs
+
+    return np.stack(list(steps()), axis=1)
+
+
+def trigger(name: str, *, frames: int, steps: int, parameters: int) -> ZooCase:
+    """Make the row of a preset of the trigger model."""
+    config = PRESETS[name]
+    return ZooCase(
+        name=f"trigger {name}",
+        build=partial(build, config, WORDS),
+        plain=partial(build, replace(config, dropout=0.0), WORDS),
+        inputs=(frames, BINS),
+        outputs=(steps, WORDS),
+        parameters=parameters,
+        save=lambda model, path: save_weights(model, WORDS, path),
+        load=partial(load_weights, config),
+        causal=True,
+        stride=config.stride,
+        kernel=config.kernel,
+        stream=partial(stream_trigger, config),
+    )
+
+
+# One frame more than whole steps: what is left over makes no step.
+CASES = (
+    trigger("tiny", frames=61, steps=20, parameters=20_483),
+    trigger("small", frames=61, steps=20, parameters=65_539),
+    trigger("base", frames=61, steps=20, parameters=135_171),
+    trigger("course", frames=61, steps=15, parameters=343_479),
+)
