@@ -1,6 +1,7 @@
 # make demo   hear the shipped word in the shipped recording (installs the runtime only, into .venv)
 # make test   lint, types and tests (installs everything developers need, into .venv-dev)
 # make lint   lint and types alone
+# make test-tflite-runtime  the tests of the engine on tflite-runtime (Python 3.10 or 3.11, numpy 1)
 # make model  train the shipped model again (long; needs recordings and VOICES=DIR: README, "Training")
 # make clean  remove what the others made
 #
@@ -9,13 +10,14 @@
 PYTHON ?= python3
 VENV ?= .venv
 DEV_VENV ?= .venv-dev
+OLD_VENV ?= .venv-tflite-runtime
 RECORDING ?= wakeword/demo/computer.flac
 
 # Written last, so a half-made environment is made anew; named by the interpreter, so for another one it
 # is made anew too. When only pyproject.toml has changed, it is brought up to date.
 STAMP = installed-$(notdir $(PYTHON))
 
-.PHONY: demo test lint model clean
+.PHONY: demo test test-tflite-runtime lint model clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/$(STAMP)
@@ -23,6 +25,12 @@ demo: $(VENV)/$(STAMP)
 
 test: lint
 	$(DEV_VENV)/bin/python -m pytest
+
+# tflite-runtime needs numpy 1, so it has an environment of its own, without LiteRT.
+test-tflite-runtime: $(OLD_VENV)/$(STAMP)
+	$(OLD_VENV)/bin/pip uninstall --quiet --yes ai-edge-litert
+	$(OLD_VENV)/bin/pip install --quiet 'pytest>=8.2,<10' 'hypothesis>=6.100,<7'
+	$(OLD_VENV)/bin/python -m pytest tests/test_model.py tests/test_detector.py tests/test_shipped.py
 
 lint: $(DEV_VENV)/$(STAMP)
 	$(DEV_VENV)/bin/ruff check .
@@ -34,12 +42,15 @@ model: $(DEV_VENV)/$(STAMP)
 	$(DEV_VENV)/bin/wakeword train computer_jarvis $(if $(VOICES),--voices '$(VOICES)') --out wakeword/models --force
 
 clean:
-	rm -rf $(VENV) $(DEV_VENV) build dist *.egg-info train/*.egg-info
+	rm -rf $(VENV) $(DEV_VENV) $(OLD_VENV) build dist *.egg-info train/*.egg-info
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find wakeword train firmware_export tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/$(STAMP): pyproject.toml
 	$(call make_venv,$(VENV),.)
+
+$(OLD_VENV)/$(STAMP): pyproject.toml
+	$(call make_venv,$(OLD_VENV),.[tflite-runtime])
 
 $(DEV_VENV)/$(STAMP): pyproject.toml
 	$(call make_venv,$(DEV_VENV),.[dev])

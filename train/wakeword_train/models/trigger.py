@@ -47,8 +47,8 @@ class TriggerConfig:
 
 PRESETS = {
     "tiny": TriggerConfig(filters=32, units=(32, 32), dropout=0.1),
-    "small": TriggerConfig(dropout=0.2),
-    "base": TriggerConfig(filters=96, units=(96, 96), dropout=0.2),
+    "small": TriggerConfig(dropout=0.1),
+    "base": TriggerConfig(filters=96, units=(96, 96), dropout=0.1),
     "course": TriggerConfig(
         filters=196,
         kernel=15,

@@ -51,12 +51,12 @@ Progress = Callable[[str, int, int], None]
 # words, so their clips are few in a batch: at 0.17 the model learned the people, not the word.
 # Groups that are not named come in through the hard negatives alone.
 SHARE = {
-    "real": 0.06,
-    "synthetic": 0.29,
+    "real": 0.12,
+    "synthetic": 0.25,
     "head": 0.20,
-    "near": 0.05,
+    "near": 0.04,
     "other": 0.01,
-    "swap": 0.02,
+    "swap": 0.01,
     "long": 0.0,
 }
 
@@ -271,7 +271,7 @@ def run(
     windows = prepare(
         recipe, work, data, voices, splits=splits, processes=processes, progress=progress
     )
-    folder = work / f"run-{_key(recipe)}"
+    folder = work / f"run-{_key(recipe, SHARE, PRESETS[recipe.preset])}"
     model = train_model(recipe, windows, folder, progress=progress)
     save_weights(model, len(recipe.words), folder / f"{name}.npz")
     draft = quantise(
