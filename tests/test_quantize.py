@@ -135,6 +135,29 @@ def test_int8_products_have_one_scale_for_all_rows(exported: tuple[StepWeights, 
 
 
 @pytest.mark.slow
+def test_int8_biases_keep_their_values(exported: tuple[StepWeights, Bundle]) -> None:
+    """Pinning a state's scale changes the unit of the biases behind it, not what they are."""
+    weights, bundle = exported
+    graph = read_graph(bundle.model_bytes)
+    found = []
+    for op in graph.operators:
+        if op.name == "FULLY_CONNECTED" and len(op.inputs) > 2 and op.inputs[2] >= 0:
+            bias = graph.tensors[op.inputs[2]]
+            assert bias.data is not None
+            found.append((bias.data * bias.scales[0], bias.scales[0]))
+    wanted = [weights.arrays["conv_bias"], weights.arrays["head_bias"]]
+    for i in range(len(UNITS)):
+        rows = weights.arrays[f"bias_{i}"][: 2 if weights.reset_after else 1]
+        wanted += [gate for row in rows for gate in np.split(row, 3)]
+    for bias in wanted:
+        # rounded once by the converter and once when its unit changes
+        assert any(
+            values.shape == bias.shape and np.abs(values - bias).max() <= 1.01 * unit
+            for values, unit in found
+        ), bias
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("runtime", ["numpy", "litert"])
 def test_int8_scores_stay_near_those_of_float(
     exported: tuple[StepWeights, Bundle], runtime: str

@@ -58,6 +58,10 @@ def test_items_of_one_stream_count_one_by_one() -> None:
     assert (row["clips"], row["hours"]) == (30, 0.5)
 
 
+def test_impulse_responses_are_no_row() -> None:
+    assert ledger([clip("room.flac", kind="rir")], {"room.flac": "train"}, {}) == []
+
+
 def test_a_source_with_many_words_names_four_and_counts_the_rest() -> None:
     clips = [clip(word, label=word) for word in "fbdcae"]
     (row,) = ledger(clips, dict.fromkeys("abcdef", "train"), {})
