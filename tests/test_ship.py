@@ -58,8 +58,10 @@ def test_items_of_one_stream_count_one_by_one() -> None:
     assert (row["clips"], row["hours"]) == (30, 0.5)
 
 
-def test_impulse_responses_are_no_row() -> None:
-    assert ledger([clip("room.flac", kind="rir")], {"room.flac": "train"}, {}) == []
+def test_only_what_training_used_is_said_to_be_used() -> None:
+    clips = [clip("room", kind="rir"), clip("song", kind="music"), clip("own", licence="unstated")]
+    rows = ledger(clips, dict.fromkeys(("room", "song", "own"), "train"), {})
+    assert [row["clips"] for row in rows] == [1]  # the room
 
 
 def test_a_source_with_many_words_names_four_and_counts_the_rest() -> None:
@@ -69,7 +71,7 @@ def test_a_source_with_many_words_names_four_and_counts_the_rest() -> None:
 
 
 def test_synthetic_speech_has_rows_of_its_own() -> None:
-    rows = ledger([], {}, {"words": 40, "talk": 7})
+    rows = ledger([], {}, {"words": (40, 0.01), "talk": (7, 0.02)})
     assert [row["name"] for row in rows] == ["synthetic speech: words", "synthetic speech: talk"]
     assert [row["clips"] for row in rows] == [40, 7]
     assert {row["used_for"] for row in rows} == {"training"}
@@ -148,7 +150,7 @@ def test_a_rewritten_bundle_keeps_its_model_and_says_what_was_measured(
     bundle: Bundle, tmp_path: Path
 ) -> None:
     decision = {word: DecisionConfig(threshold=0.7, release=0.5) for word in bundle.words}
-    rows = ledger([clip("1")], {"1": "train"}, {"words": 3})
+    rows = ledger([clip("1")], {"1": "train"}, {"words": (3, 0.001)})
     written = rewrite(
         bundle, decision=decision, operating_points={}, training={"seed": 1}, rows=rows,
         path=tmp_path / "again", force=False,

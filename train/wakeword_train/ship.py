@@ -17,7 +17,7 @@ from wakeword.detector import Detector
 from wakeword.errors import ConfigError
 from wakeword.metrics import at_false_alarms, operating_point, sweep, with_utterances
 from wakeword_train.conditions import parse_condition
-from wakeword_train.data.manifest import Clip
+from wakeword_train.data.manifest import Clip, trains
 from wakeword_train.models.trigger import TriggerConfig
 from wakeword_train.quantize import convert, representative_steps, step_weights
 from wakeword_train.scoring import SAME_WORDS, Progress, score
@@ -126,22 +126,24 @@ def measure(
 
 
 def ledger(
-    clips: Iterable[Clip], splits: Mapping[str, str], synthetic: Mapping[str, int]
+    clips: Iterable[Clip], splits: Mapping[str, str], synthetic: Mapping[str, tuple[int, float]]
 ) -> list[dict[str, Any]]:
     """List the sets of recordings behind a model, with source, licence and use.
 
     A set is what one collection gave to one use under one licence: ``name`` is the collection's,
-    ``source`` says what was taken from it. Impulse responses are left out.
+    ``source`` says what was taken from it.
 
     Args:
         clips: all recordings.
         splits: file to its part; recordings that are in none are left out.
-        synthetic: sort of synthetic speech to the number of clips that were used.
+        synthetic: sort of synthetic speech to the clips that were used, and their hours.
     """
     uses = {"train": "training", "dev": "choosing the threshold", "test": "testing"}
     found: dict[tuple[str, str, str], list[Clip]] = {}
     for clip in clips:
-        if clip.file in splits and clip.kind != "rir":
+        if splits.get(clip.file) == "train" and not trains(clip):
+            continue
+        if clip.file in splits:
             key = (uses[splits[clip.file]], clip.source.split("/")[0], clip.licence)
             found.setdefault(key, []).append(clip)
     rows = [
@@ -155,9 +157,10 @@ def ledger(
     rows += [
         {
             "name": f"synthetic speech: {sort}", "source": "Kokoro-82M, 54 voices mixed",
-            "licence": "Apache-2.0", "clips": count, "hours": 0.0, "used_for": "training",
+            "licence": "Apache-2.0", "clips": count, "hours": round(hours, 3),
+            "used_for": "training",
         }
-        for sort, count in synthetic.items()
+        for sort, (count, hours) in synthetic.items()
     ]  # fmt: skip
     return rows
 

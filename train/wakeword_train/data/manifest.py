@@ -8,7 +8,7 @@ from pathlib import Path
 
 from wakeword.errors import ConfigError
 
-__all__ = ["Clip", "may_ship", "read_clips"]
+__all__ = ["Clip", "may_ship", "read_clips", "trains"]
 
 # Licences whose recordings may shape a model that others get (docs/adr/0004). What a source calls
 # "unstated", research-only or merely "freeware" is for testing; so is the GPL.
@@ -40,6 +40,11 @@ def may_ship(licence: str) -> bool:
     (True, False)
     """
     return licence in SHIPPABLE
+
+
+def trains(clip: Clip) -> bool:
+    """Tell whether training may use a recording: music it does not, nor what may not ship."""
+    return clip.kind != "music" and may_ship(clip.licence)
 
 
 def read_clips(folder: Path) -> list[Clip]:

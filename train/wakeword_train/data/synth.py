@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from wakeword.errors import ConfigError
 
-__all__ = ["Recipe", "draw_recipe", "read_manifest", "style_of", "synthesize"]
+__all__ = ["Recipe", "draw_recipe", "read_manifest", "spoken_of", "style_of", "synthesize"]
 
 MODEL_FILE = "kokoro-v1.0.int8.onnx"
 VOICES_FILE = "voices-v1.0.bin"
@@ -202,3 +202,11 @@ def read_manifest(folder: Path) -> list[dict[str, Any]]:
     lines = (folder / "manifest.jsonl").read_text().splitlines()
     rows = [json.loads(line) for line in lines]
     return [row for row in rows if (folder / row["file"]).is_file()]
+
+
+def spoken_of(folder: Path) -> tuple[int, float]:
+    """Count the clips of a folder and their hours."""
+    import soundfile
+
+    lengths = [soundfile.info(folder / row["file"]).duration for row in read_manifest(folder)]
+    return len(lengths), sum(lengths) / 3600

@@ -18,10 +18,10 @@ import numpy as np
 from wakeword.bundle import Bundle
 from wakeword.errors import BundleError
 from wakeword_train.data.corpus import Corpus, build_corpus
-from wakeword_train.data.manifest import may_ship, read_clips
+from wakeword_train.data.manifest import read_clips, trains
 from wakeword_train.data.pseudo import pseudo_phrase, pseudo_word
 from wakeword_train.data.splits import SPLITS_FILE, read_splits
-from wakeword_train.data.synth import read_manifest, synthesize
+from wakeword_train.data.synth import spoken_of, synthesize
 from wakeword_train.data.windows import (
     LONG_KINDS,
     Group,
@@ -175,11 +175,7 @@ def prepare(
     if voices is not None:
         speak(recipe, work, voices, processes=processes, progress=progress)
     parts = read_splits(splits)
-    clips = [
-        clip
-        for clip in read_clips(data)
-        if parts.get(clip.file) == "train" and clip.kind != "music" and may_ship(clip.licence)
-    ]
+    clips = [clip for clip in read_clips(data) if parts.get(clip.file) == "train" and trains(clip)]
     spoken = sorted(path.parent for path in (work / "synth").glob("*/manifest.jsonl"))
     made_of = [f"{clip.file} {clip.source}" for clip in clips]
     made_of += [(folder / "manifest.jsonl").read_text() for folder in spoken]
@@ -292,7 +288,7 @@ def run(
         progress=lambda _, done, total: progress("measure", done, total),
     )  # fmt: skip
     spoken = {
-        path.parent.name: len(read_manifest(path.parent))
+        path.parent.name: spoken_of(path.parent)
         for path in sorted((work / "synth").glob("*/manifest.jsonl"))
     }
     facts = {
