@@ -26,7 +26,7 @@ from wakeword_train.testset import TestSet
 __all__ = ["calibrate", "ledger", "measure", "quantise"]
 
 CALIBRATE_ON = ("clean",)
-HELD = ("speech", SAME_WORDS, "noise")
+HELD = ("speech", SAME_WORDS)
 MEASURE_ON = ("clean", "10dB", "0dB", "reverb")
 
 
@@ -75,9 +75,9 @@ def calibrate(
     """Choose each word's threshold on recordings that no part of training heard.
 
     The threshold is the middle of those with the fewest misses in clean recordings that hold
-    ``fa_per_hour`` in long speech, in the words of the same recordings and in noise, each by itself.
-    A part too short to show the rate may have no false alarm at all. Single words of other
-    recordings are measured but not held: said one a second, they are not what a room sounds like.
+    ``fa_per_hour`` in long speech and in the words of the same recordings, each by itself. A part
+    too short to show the rate may have no false alarm at all. Single words and noises of other
+    recordings are measured but not held: one a second, they are not what a room sounds like.
 
     Raises:
         ConfigError: the hours cannot verify the rate, or no threshold holds it.

@@ -60,7 +60,7 @@ class Recipe:
     synth: SynthConfig = field(default_factory=SynthConfig)
     windows: WindowConfig = field(default_factory=WindowConfig)
     fit: FitConfig = field(default_factory=FitConfig)
-    fa_per_hour: float = 0.5
+    fa_per_hour: float = 1.0
     smooth_steps: int = 5
 
     def __post_init__(self) -> None:
