@@ -123,8 +123,8 @@ def test_noise_after_t_changes_nothing_up_to_t(t: int) -> None:
     assert not np.array_equal(scores[indices > t], SCORES[t < INDICES])
 
 
-@pytest.mark.parametrize("runtime", ["litert", "numpy"])
-def test_reset_equals_a_new_object_after_garbage(runtime: str) -> None:
+@pytest.mark.parametrize("runtime", [None, "numpy"])  # None: the TFLite runtime there is
+def test_reset_equals_a_new_object_after_garbage(runtime: str | None) -> None:
     audio = AUDIO[:60_000]
     fresh = Detector.load(TINY, runtime=runtime)
     used = Detector.load(TINY, runtime=runtime)
