@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wakeword.bundle import Bundle, read_bundle, write_bundle
+from wakeword.bundle import Bundle, write_bundle
 from wakeword.decide import DecisionConfig
 from wakeword.detector import Detector
 from wakeword.errors import ConfigError
@@ -193,9 +193,8 @@ def rewrite(
     """Write the bundle again with what was measured."""
     if missing := set(bundle.words) - set(decision):
         raise ConfigError(f"no decision for {sorted(missing)}: calibrate every word")
-    write_bundle(
+    return write_bundle(
         path, model=bundle.model_bytes, words=bundle.words, stride=bundle.stride,
         kernel=bundle.kernel, inputs=bundle.inputs, outputs=bundle.outputs, decision=decision,
         operating_points=operating_points, training=training, ledger=rows, force=force,
     )  # fmt: skip
-    return read_bundle(path.with_suffix(".json"))

@@ -20,11 +20,12 @@ from wakeword.audio import read_audio, to_int16
 from wakeword_train.data.manifest import Clip
 from wakeword_train.data.synth import read_manifest
 
-__all__ = ["Corpus", "Item", "build_corpus", "morph", "open_corpus", "word_span"]
+__all__ = ["SPOKEN", "Corpus", "Item", "build_corpus", "morph", "open_corpus", "word_span"]
 
 RATE_HZ = 16_000
 FRAME = 160
 PIECE = 15 * RATE_HZ
+SPOKEN = ("speech", "sentence")  # kinds in which people talk on
 QUIET_DB = 30.0  # below the loudest 50 ms of a clip
 
 
@@ -174,7 +175,7 @@ def build_corpus(
 
     for samples, clip in _real_items(folder, clips):
         copies = (morphs or {}).get(clip.label, 0)
-        if clip.kind in ("speech", "sentence"):
+        if clip.kind in SPOKEN:
             copies = talk_morphs
         add(samples, clip.kind, clip.label, clip.speaker, clip.file, copies)
     for base in synthetic:

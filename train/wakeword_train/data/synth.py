@@ -24,7 +24,6 @@ __all__ = ["Recipe", "draw_recipe", "read_manifest", "spoken_of", "style_of", "s
 
 MODEL_FILE = "kokoro-v1.0.int8.onnx"
 VOICES_FILE = "voices-v1.0.bin"
-KOKORO_RATE_HZ = 24_000
 TIMBRE = slice(0, 128)
 PROSODY = slice(128, 256)
 PUNCTUATION = ("", ".", "!", "?", ",")

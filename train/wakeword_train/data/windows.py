@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from wakeword.frontend import BINS, HOP, WINDOW, features
 from wakeword_train.data.augment import Channel, coloured_noise, draw_channel, mix, warp
-from wakeword_train.data.corpus import Corpus, Item, open_corpus
+from wakeword_train.data.corpus import SPOKEN, Corpus, Item, open_corpus
 
 __all__ = ["FRAMES", "LONG_KINDS", "Group", "Windows", "build_windows", "open_windows"]
 
@@ -27,7 +27,7 @@ LEAD = 50  # frames heard and dropped, so that the front end is not cold
 SAMPLES = (LEAD + FRAMES - 1) * HOP + WINDOW
 SHARD = 500
 CUTS = ("crop", "swap")  # groups whose windows hold their item cut up
-LONG_KINDS = ("speech", "sentence", "talk", "noise")
+LONG_KINDS = (*SPOKEN, "talk", "noise")
 FloatArray = NDArray[np.float32]
 
 
@@ -109,7 +109,7 @@ class _Studio:
         for item in corpus.items:
             kinds.setdefault(item.kind, []).append(item)
         self.noises = kinds.get("noise", [])
-        self.talk = kinds.get("speech", []) + kinds.get("sentence", [])
+        self.talk = [item for kind in SPOKEN for item in kinds.get(kind, [])]
         self.rirs = [self._direct(corpus.audio(item)) for item in kinds.get("rir", [])]
 
     @staticmethod

@@ -17,7 +17,7 @@ import numpy as np
 
 from wakeword.bundle import Bundle
 from wakeword.errors import BundleError
-from wakeword_train.data.corpus import Corpus, build_corpus
+from wakeword_train.data.corpus import SPOKEN, Corpus, build_corpus
 from wakeword_train.data.manifest import read_clips, trains
 from wakeword_train.data.pseudo import pseudo_phrase, pseudo_word
 from wakeword_train.data.splits import SPLITS_FILE, read_splits
@@ -49,7 +49,7 @@ Progress = Callable[[str, int, int], None]
 
 # Of a batch; "long" takes what is left. Names are prefixes of group names. Few people say the
 # words, so their clips are few in a batch: at 0.17 the model learned the people, not the word.
-# Groups that are not named come in through the hard negatives alone.
+# "crop" windows are cut but not drawn: in the one run that drew them nothing was better.
 SHARE = {
     "real": 0.12,
     "synthetic": 0.25,
@@ -60,8 +60,6 @@ SHARE = {
     "long": 0.0,
 }
 
-
-SPOKEN = ("speech", "sentence")
 PSEUDO_PHRASES = 2_000
 CALIBRATION_WINDOWS = 60  # set the int8 ranges
 
