@@ -53,10 +53,10 @@ def test_an_unknown_recipe_names_those_there_are() -> None:
         find_recipe("hey_nobody")
 
 
-def test_asking_for_more_clips_keeps_those_there_are() -> None:
-    few = SynthConfig(word_count=10, talk_count=5, borrowed=("kəm",))
-    more = replace(few, word_count=20)
-    assert synthesis_jobs(few)["other"][0] == synthesis_jobs(more)["other"][0]
+def test_near_phrases_are_spoken_apart_from_the_words() -> None:
+    jobs = synthesis_jobs(SynthConfig(spellings={"yes": ["jˈɛs"]}, near={"yes": ["jˈɛt"]}))
+    assert jobs["words"] == ({"yes": ["jˈɛs"]}, SynthConfig().count)
+    assert jobs["near"] == ({"near yes": ["jˈɛt"]}, SynthConfig().near_count)
 
 
 def test_training_without_data_says_what_to_give(

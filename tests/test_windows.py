@@ -13,7 +13,7 @@ import soundfile
 
 from wakeword_train.data.corpus import Corpus, build_corpus
 from wakeword_train.data.manifest import Clip
-from wakeword_train.data.windows import FRAMES, Group, _quiet, _swap, build_windows, open_windows
+from wakeword_train.data.windows import FRAMES, Group, build_windows, open_windows
 
 RATE_HZ = 16_000
 
@@ -82,15 +82,6 @@ def test_the_label_lies_at_the_end_of_the_word(made: tuple[Path, Corpus], tmp_pa
         before.append(frames[max(end - 25, 0) : end].mean())
         after.append(frames[end + 20 : end + 60].mean())
     assert np.mean(before) > 1.5 * np.mean(after)
-
-
-def test_a_swapped_word_is_the_same_sound_in_another_order() -> None:
-    word = np.concatenate([np.full(4_000, 0.5), np.zeros(320), np.full(4_000, -0.25)])
-    swapped, first, last = _swap(np.random.default_rng(0), word.astype(np.float32))
-    assert (first, last, len(swapped)) == (0, len(word), len(word))
-    assert swapped[2_000] == -0.25  # what came last comes first
-    assert swapped[-2_000] == 0.5
-    assert 4_000 <= _quiet(word.astype(np.float32), 4_800) <= 4_320
 
 
 def test_pieces_are_windows_without_a_word(made: tuple[Path, Corpus], tmp_path: Path) -> None:

@@ -181,8 +181,7 @@ def build_corpus(
     for base in synthetic:
         for row in read_manifest(base):
             file = base / row["file"]
-            sort = row["label"].split()[0]
-            kind = sort if sort in ("near", "other", "talk") else "synthetic"
+            kind = "near" if row["label"].startswith("near ") else "synthetic"
             copies = synthetic_morphs if kind == "synthetic" else 0
             add(read_audio(file), kind, row["label"], "", row["file"], copies)
     if jobs:
@@ -195,7 +194,7 @@ def build_corpus(
     items: list[Item] = []
     start = 0
     for samples, (kind, label, who, src) in zip(audio, facts, strict=True):
-        spans = kind in ("wake", "wake_extra", "command", "notwake", "synthetic", "near", "other")
+        spans = kind in ("wake", "wake_extra", "command", "notwake", "synthetic", "near")
         first, last = word_span(samples) if spans else (0, len(samples))
         items.append(
             Item(

@@ -26,8 +26,7 @@ FRAMES = 320  # 3.2 s
 LEAD = 50  # frames heard and dropped, so that the front end is not cold
 SAMPLES = (LEAD + FRAMES - 1) * HOP + WINDOW
 SHARD = 500
-CUTS = ("crop", "swap")  # groups whose windows hold their item cut up
-LONG_KINDS = (*SPOKEN, "talk", "noise")
+LONG_KINDS = (*SPOKEN, "noise")
 FloatArray = NDArray[np.float32]
 
 
@@ -74,25 +73,6 @@ def _crop(rng: np.random.Generator, samples: FloatArray, count: int) -> FloatArr
     return out
 
 
-def _swap(rng: np.random.Generator, word: FloatArray) -> tuple[FloatArray, int, int]:
-    """Put the second part of a word before the first; returns it, and where it begins and ends."""
-    at = _quiet(word, int(rng.uniform(0.35, 0.65) * len(word)))
-    parts = [word[at:].copy(), word[:at].copy()]
-    for part in parts:
-        fade = np.linspace(0, 1, min(len(part), 80), dtype=np.float32)
-        part[: len(fade)] *= fade
-        part[len(part) - len(fade) :] *= fade[::-1]
-    return np.concatenate(parts), 0, len(word)
-
-
-def _quiet(samples: FloatArray, place: int) -> int:
-    """Find the quietest 10 ms within 80 ms of a place."""
-    low = max(place - 1_280, 0)
-    hops = len(samples[low : place + 1_280]) // 160
-    power = np.square(samples[low : low + hops * 160]).reshape(hops, 160).sum(axis=1)
-    return low + (int(power.argmin()) * 160 if hops else 0)
-
-
 def _paste(canvas: FloatArray, samples: FloatArray, at: int) -> None:
     """Add samples to the canvas from ``at`` on, cut off at its edges."""
     first, last = max(at, 0), min(at + len(samples), len(canvas))
@@ -135,24 +115,14 @@ class _Studio:
         tiled = np.tile(clip, repeats)[at : at + SAMPLES]
         return np.asarray(tiled + 1e-6, np.float32)
 
-    def word(
-        self, rng: np.random.Generator, item: Item, cut: str = ""
-    ) -> tuple[NDArray[np.int16], int]:
-        """Make a window with the word of an item: samples, and the sample at which it ends.
-
-        ``cut`` "crop" takes a piece of speech as if it were a word, "swap" puts the end of the word
-        before its beginning: the same voice and microphone, but not the word.
-        """
+    def word(self, rng: np.random.Generator, item: Item) -> tuple[NDArray[np.int16], int]:
+        """Make a window with the word of an item: samples, and the sample at which it ends."""
         ratio = float(rng.uniform(0.88, 1.14))
-        clip = warp(self._fragment(rng, item) if cut == "crop" else self.corpus.audio(item), ratio)
+        clip = warp(self.corpus.audio(item), ratio)
         first, last = int(item.word_start / ratio), int(item.word_stop / ratio)
-        if cut == "crop":
-            first, last = 0, len(clip)
-        if cut == "swap":
-            clip, first, last = _swap(rng, clip[first:last])
         # Half of the time only the word: its own surroundings carry the recording chain.
-        if cut or rng.uniform() < 0.5:
-            margin = int(rng.integers(160, 1_600)) if not cut else 160
+        if rng.uniform() < 0.5:
+            margin = int(rng.integers(160, 1_600))
             begin = max(first - margin, 0)
             clip = clip[begin : last + margin].copy()
             fade = min(160, len(clip) // 2)
@@ -178,14 +148,6 @@ class _Studio:
             canvas[start:] += after[: max(SAMPLES - start, 0)]
         channel = draw_channel(rng, len(self.rirs), len(self.noises))
         return self._finish(rng, canvas, word, channel), end
-
-    def _fragment(self, rng: np.random.Generator, item: Item) -> FloatArray:
-        """Cut 0.3 to 1.1 s out of speech, from one quiet moment to another."""
-        clip = self.corpus.audio(item)
-        count = min(int(rng.uniform(4_800, 17_600)), len(clip))
-        at = int(rng.integers(len(clip) - count + 1))
-        first, last = _quiet(clip, at), _quiet(clip, at + count)
-        return clip[first : max(last, first + 3_200)]
 
     def long(self, rng: np.random.Generator, item: Item) -> NDArray[np.int16]:
         """Make a window of ordinary sound: speech, a sentence, noise, or two of them at once."""
@@ -214,18 +176,18 @@ def _open_studio(corpus: str) -> None:
     _studio = _Studio(open_corpus(Path(corpus)))
 
 
-def _make_shard(out: str, shard: int, rows: list[tuple[int, int, int, str]], seed: int) -> int:
-    """Make one shard: rows of (window number, item, label, cut)."""
+def _make_shard(out: str, shard: int, rows: list[tuple[int, int, int]], seed: int) -> int:
+    """Make one shard: rows of (window number, item, label)."""
     assert _studio is not None  # set by the pool's initializer
     feats = np.zeros((len(rows), FRAMES, BINS), np.uint16)
     ends = np.full(len(rows), -1, np.int16)
-    for place, (number, index, label, cut) in enumerate(rows):
+    for place, (number, index, label) in enumerate(rows):
         rng = np.random.default_rng([seed, number])
         item = _studio.corpus.items[index]
-        if item.kind in LONG_KINDS and not cut:
+        if item.kind in LONG_KINDS:
             samples = _studio.long(rng, item)
         else:
-            samples, end = _studio.word(rng, item, cut)
+            samples, end = _studio.word(rng, item)
             if label >= 0:
                 # the last frame that hears the end of the word
                 ends[place] = min(max((end - WINDOW) // HOP + 1 - LEAD, 0), FRAMES - 1)
@@ -262,16 +224,14 @@ def build_windows(
     table = _rows(groups, seed)
     shards = range(-(-len(table) // SHARD))
     done = 0
-    sorts = [group.name.split()[0] for group in groups]
-    cuts = [sort if sort in CUTS else "" for sort in sorts]
-    jobs: list[tuple[int, list[tuple[int, int, int, str]]]] = []
+    jobs: list[tuple[int, list[tuple[int, int, int]]]] = []
     for shard in shards:
         first = shard * SHARD
         part = table[first : first + SHARD]
         if (out / f"features-{shard:04d}.npy").is_file():
             done += len(part)
         else:
-            rows = [(first + n, int(r[0]), int(r[1]), cuts[r[2]]) for n, r in enumerate(part)]
+            rows = [(first + n, int(r[0]), int(r[1])) for n, r in enumerate(part)]
             jobs.append((shard, rows))
     yield done, len(table)
     if not jobs:

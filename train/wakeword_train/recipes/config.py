@@ -17,16 +17,10 @@ __all__ = ["Recipe", "SynthConfig", "WindowConfig", "find_recipe", "read_recipe"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SynthConfig:
-    """Clips to speak: of each word, of phrases close to it, of words and sentences of no language.
-
-    ``borrowed`` are syllables of the words, mixed into those of no language.
-    """
+    """Clips to speak: of each word, and of phrases close to it."""
 
     count: int = 1_000
     near_count: int = 300
-    word_count: int = 0
-    talk_count: int = 0
-    borrowed: Sequence[str] = ()
     seed: int = 1
     spellings: Mapping[str, Sequence[str]] = field(default_factory=dict)
     near: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -36,16 +30,14 @@ class SynthConfig:
 class WindowConfig:
     """Windows to cut: per word real and synthetic, per other word, and of ordinary sound."""
 
-    real: int = 3_000
-    synthetic: int = 4_000
-    head: int = 700
-    near: int = 2_000
+    real: int = 5_000
+    synthetic: int = 10_000
+    head: int = 1_800
+    near: int = 3_000
     other: int = 2_000
-    crop: int = 4_000
-    swap: int = 4_000
-    long: int = 14_000
+    long: int = 36_000
     morphs: int = 6
-    synthetic_morphs: int = 1
+    synthetic_morphs: int = 2
     talk_morphs: int = 2
 
 

@@ -19,7 +19,6 @@ from wakeword.bundle import Bundle
 from wakeword.errors import BundleError
 from wakeword_train.data.corpus import SPOKEN, Corpus, build_corpus
 from wakeword_train.data.manifest import read_clips, trains
-from wakeword_train.data.pseudo import pseudo_phrase, pseudo_word
 from wakeword_train.data.splits import SPLITS_FILE, read_splits
 from wakeword_train.data.synth import spoken_of, synthesize
 from wakeword_train.data.windows import (
@@ -49,18 +48,15 @@ Progress = Callable[[str, int, int], None]
 
 # Of a batch; "long" takes what is left. Names are prefixes of group names. Few people say the
 # words, so their clips are few in a batch: at 0.17 the model learned the people, not the word.
-# "crop" windows are cut but not drawn: in the one run that drew them nothing was better.
 SHARE = {
     "real": 0.12,
     "synthetic": 0.25,
     "head": 0.20,
     "near": 0.04,
     "other": 0.01,
-    "swap": 0.01,
     "long": 0.0,
 }
 
-PSEUDO_PHRASES = 2_000
 CALIBRATION_WINDOWS = 60  # set the int8 ranges
 
 
@@ -69,7 +65,7 @@ def groups_of(corpus: Corpus, recipe: Recipe) -> list[Group]:
     names = [*recipe.words, *recipe.heads]
     sorts: dict[str, list[int]] = {}
     for index, item in enumerate(corpus.items):
-        if item.kind in ("near", "other"):
+        if item.kind == "near":
             sorts.setdefault(item.kind, []).append(index)
         elif item.kind == "synthetic":
             sorts.setdefault(f"synthetic {item.label}", []).append(index)
@@ -77,17 +73,14 @@ def groups_of(corpus: Corpus, recipe: Recipe) -> list[Group]:
             # Each collection by itself, so that one long reader does not speak for all.
             rest = f"{item.kind} {item.label}" if item.kind in SPOKEN else item.kind
             sorts.setdefault(f"long {rest}", []).append(index)
-            if item.kind in SPOKEN:
-                sorts.setdefault(f"crop {item.label}", []).append(index)
         elif item.label in recipe.words:
             sorts.setdefault(f"real {item.label}", []).append(index)
-            sorts.setdefault("swap", []).append(index)
         elif item.label in recipe.heads:
             sorts.setdefault(f"head {item.label}", []).append(index)
         elif item.kind != "rir":
             sorts.setdefault("other", []).append(index)
     # Long streams hold more than short clips: an item counts once for every 10 s in it.
-    for name in [n for n in sorts if n.startswith(("long", "crop"))]:
+    for name in [n for n in sorts if n.startswith("long")]:
         sorts[name] = [
             index
             for index in sorts[name]
@@ -96,9 +89,9 @@ def groups_of(corpus: Corpus, recipe: Recipe) -> list[Group]:
     config = recipe.windows
     counts = {
         "near": config.near, "real": config.real, "synthetic": config.synthetic,
-        "head": config.head, "other": config.other, "swap": config.swap,
+        "head": config.head, "other": config.other,
     }  # fmt: skip
-    parts = {"speech": 0.55, "sentence": 0.15, "talk": 0.1, "noise": 0.2}
+    parts = {"speech": 0.6, "sentence": 0.2, "noise": 0.2}
     groups = []
     for name, items in sorted(sorts.items()):
         sort, _, rest = name.partition(" ")
@@ -106,8 +99,6 @@ def groups_of(corpus: Corpus, recipe: Recipe) -> list[Group]:
         count = counts.get(sort, 0)
         if sort == "long":
             count = round(config.long * parts[rest.split()[0]] / max(alike, 1))
-        elif sort == "crop":
-            count = round(config.crop / sum(n.startswith("crop ") for n in sorts))
         label = names.index(rest) if sort in ("real", "synthetic", "head") else -1
         groups.append(Group(name, label, tuple(items), count))
     return groups
@@ -115,18 +106,9 @@ def groups_of(corpus: Corpus, recipe: Recipe) -> list[Group]:
 
 def synthesis_jobs(config: SynthConfig) -> dict[str, tuple[dict[str, Sequence[str]], int]]:
     """List what to speak: folder to (label to spellings, clips of each label)."""
-    rng = np.random.default_rng(config.seed)
-    # Always as many to choose from, so that asking for more clips keeps those there are.
-    words = [
-        pseudo_word(rng, int(n), config.borrowed)
-        for n in rng.choice(np.array([1, 2, 3, 4]), PSEUDO_PHRASES, p=[0.1, 0.35, 0.4, 0.15])
-    ]
-    talk = [pseudo_phrase(rng, int(n), config.borrowed) for n in rng.integers(5, 9, PSEUDO_PHRASES)]
     return {
         "words": (dict(config.spellings), config.count),
         "near": ({f"near {w}": s for w, s in config.near.items()}, config.near_count),
-        "other": ({"other": words}, config.word_count),
-        "talk": ({"talk": talk}, config.talk_count),
     }
 
 
