@@ -50,6 +50,7 @@ class Utterance:
         tolerance: samples after the end within which a detection is still its own.
         condition: how it was heard ("clean", "10dB").
         source: where the recording comes from.
+        file: the recording, so that it can be heard again.
     """
 
     probs: NDArray[np.floating[Any]]
@@ -59,6 +60,7 @@ class Utterance:
     tolerance: int = 700 * SAMPLES_PER_MS
     condition: str = "clean"
     source: str = ""
+    file: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -67,7 +69,8 @@ class Stream:
 
     ``samples`` is what counts as listened to: leave padding and gaps between clips out of it.
     ``part`` names the kind of sound; false alarms are counted in each part by itself. ``source``
-    is where the recording comes from.
+    is where the recording comes from; ``pieces`` are the files in it, each with the sample at which
+    it begins.
     """
 
     probs: NDArray[np.floating[Any]]
@@ -75,6 +78,7 @@ class Stream:
     samples: int
     part: str = "negatives"
     source: str = ""
+    pieces: tuple[tuple[int, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -16,7 +16,7 @@ from wakeword_train.conditions import LEAD, Condition, frame, hear, hiss
 from wakeword_train.data.corpus import word_span
 from wakeword_train.testset import Recording, TestSet, label_of, says
 
-__all__ = ["Scored", "score"]
+__all__ = ["Scored", "score", "sounds_of", "spoken"]
 
 # Words by the same microphones as the word's own recordings, and by others.
 SAME_WORDS, OTHER_WORDS = "words, same recordings", "words, other recordings"
@@ -66,8 +66,7 @@ def score(
                 f"no clip is labelled {label_of(word)!r}, there are: {', '.join(there) or 'none'}; "
                 "choose the word to test with --word"
             )
-    noises = [read_audio(one.path) for one in recordings.noises] if _noisy(conditions) else []
-    rirs = [_direct(read_audio(one.path)) for one in recordings.rirs if _any_room(conditions)]
+    noises, rirs = sounds_of(recordings, conditions)
     utterances: dict[str, list[Utterance]] = {word: [] for word in detector.words}
     own = [
         (column, word, clip)
@@ -77,31 +76,48 @@ def score(
     ]
     for done, (column, word, clip) in enumerate(own):
         progress("words", done, len(own))
-        samples = read_audio(clip.path)
-        start, end = word_span(samples)
-        if clip.word_end_s is not None:
-            end = round(clip.word_end_s * RATE_HZ)
-            if not 0 < end <= len(samples):
-                raise ConfigError(
-                    f"{clip.path}: word_end_s={clip.word_end_s} lies outside the file, "
-                    f"which has {len(samples) / RATE_HZ:.2f} s"
-                )
-            start = min(start, end - 1)
+        framed, at = spoken(clip, seed)
         for condition in conditions:
-            heard = hear(
-                frame(samples, seed), slice(LEAD + start, LEAD + end), condition,
-                name=clip.name, seed=seed, noises=noises, rirs=rirs,
-            )  # fmt: skip
+            heard = hear(framed, at, condition, name=clip.name, seed=seed, noises=noises, rirs=rirs)
             detector.reset()
             probs, indices = detector.scores(heard)
             utterances[word].append(
                 Utterance(
-                    probs=probs[:, column].copy(), indices=indices, word_start=LEAD + start,
-                    word_end=LEAD + end, tolerance=tolerance_ms * 16, condition=condition.name,
-                    source=clip.source,
+                    probs=probs[:, column].copy(), indices=indices, word_start=at.start,
+                    word_end=at.stop, tolerance=tolerance_ms * 16, condition=condition.name,
+                    source=clip.source, file=str(clip.path),
                 )
             )  # fmt: skip
     return Scored(utterances, _streams(detector, recordings, seed, progress))
+
+
+def sounds_of(
+    recordings: TestSet, conditions: Sequence[Condition]
+) -> tuple[list[NDArray[np.int16]], list[NDArray[np.float32]]]:
+    """Read the noises and the impulse responses that the conditions need."""
+    noises = [read_audio(one.path) for one in recordings.noises] if _noisy(conditions) else []
+    rirs = [_direct(read_audio(one.path)) for one in recordings.rirs if _any_room(conditions)]
+    return noises, rirs
+
+
+def spoken(clip: Recording, seed: int) -> tuple[NDArray[np.int16], slice]:
+    """Read a clip of a word into its frame, and say where the word lies in it.
+
+    Raises:
+        AudioFormatError: the file cannot be read.
+        ConfigError: the labelled end of the word lies outside the file.
+    """
+    samples = read_audio(clip.path)
+    start, end = word_span(samples)
+    if clip.word_end_s is not None:
+        end = round(clip.word_end_s * RATE_HZ)
+        if not 0 < end <= len(samples):
+            raise ConfigError(
+                f"{clip.path}: word_end_s={clip.word_end_s} lies outside the file, "
+                f"which has {len(samples) / RATE_HZ:.2f} s"
+            )
+        start = min(start, end - 1)
+    return frame(samples, seed), slice(LEAD + start, LEAD + end)
 
 
 def _noisy(conditions: Sequence[Condition]) -> bool:
@@ -138,7 +154,9 @@ def _streams(
         detector.reset()
         heard = 0
         found = [detector.scores(hiss(seed, LEAD))]
+        pieces = []
         for clip in clips:
+            pieces.append((LEAD + heard + GAP * len(pieces), str(clip.path)))
             for chunk in iter_audio(clip.path):
                 heard += len(chunk)
                 found.append(detector.scores(chunk))
@@ -155,7 +173,7 @@ def _streams(
                 streams[word].append(
                     Stream(
                         probs=probs[:, column].copy(), indices=indices, samples=heard, part=kind,
-                        source=source,
+                        source=source, pieces=tuple(pieces),
                     )
                 )  # fmt: skip
     return streams

@@ -20,13 +20,18 @@ PARTS = {"speech": "speech", "noise": "noise", "music": "noise"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
-    """One file. ``word_end_s`` is counted from its start, None where nobody labelled it."""
+    """One file. ``word_end_s`` is counted from its start, None where nobody labelled it.
+
+    ``speaker`` is empty where unknown; ``synthetic``: nobody said it, a machine did.
+    """
 
     path: Path
     name: str
     label: str = ""
     source: str = ""
     word_end_s: float | None = None
+    speaker: str = ""
+    synthetic: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +87,8 @@ def read_corpus(folder: Path, splits: Path, split: str) -> TestSet:
             name=clip.file,
             label=label_of(clip.label),
             source=clip.source.split("/")[0],
+            speaker=clip.speaker,
+            synthetic=clip.kind == "synthetic",
         )
         if clip.kind in WORD_KINDS:
             clips.append(one)
@@ -198,6 +205,7 @@ def _read_list(path: Path, split: str | None) -> list[Recording]:
                         label=label_of(row["word"]),
                         source=path.stem,
                         word_end_s=float(end) if end else None,
+                        speaker=(row.get("speaker") or "").strip(),
                     )
                 )
             except (AttributeError, KeyError, TypeError, ValueError) as exc:
