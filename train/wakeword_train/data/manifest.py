@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,10 @@ __all__ = ["Clip", "may_ship", "read_clips", "trains"]
 # "unstated", research-only or merely "freeware" is for testing; so is the GPL.
 SHIPPABLE = ("CC0-1.0", "CC-BY-3.0", "CC-BY-4.0", "CC-BY-SA-3.0", "CC-BY-SA-4.0", "Apache-2.0",
              "Apache-2.0/BSD (web-audio-samples)", "public-domain")  # fmt: skip
+# A collection that names its licence for some files only: these are listed, name by name, in the
+# waivers of their contributors (github.com/MycroftAI/Precise-Community-Data, licenses/).
+UUID = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+WAIVED = re.compile(rf"(athena-en|amelia|heychatterbox-en-us)-{UUID}\.wav")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,18 +38,19 @@ class Clip:
     source: str
 
 
-def may_ship(licence: str) -> bool:
-    """Tell whether a recording under this licence may train a model that ships.
+def may_ship(licence: str, source: str = "") -> bool:
+    """Tell whether a recording under this licence, from this source, may train a model that ships.
 
     >>> may_ship("CC0-1.0"), may_ship("GPL-2")
     (True, False)
     """
-    return licence in SHIPPABLE
+    waived = "contributor waivers" in licence and WAIVED.fullmatch(source.rsplit("/", 1)[-1])
+    return licence in SHIPPABLE or bool(waived)
 
 
 def trains(clip: Clip) -> bool:
     """Tell whether training may use a recording: music it does not, nor what may not ship."""
-    return clip.kind != "music" and may_ship(clip.licence)
+    return clip.kind != "music" and may_ship(clip.licence, clip.source)
 
 
 def read_clips(folder: Path) -> list[Clip]:
