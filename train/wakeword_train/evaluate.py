@@ -13,32 +13,17 @@ import os
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from wakeword.bundle import Bundle, find_bundle, read_bundle
-from wakeword.decide import DecisionConfig
 from wakeword.detector import Detector
 from wakeword.errors import ConfigError, WakewordError
-from wakeword.metrics import (
-    Curve,
-    Stream,
-    Utterance,
-    at_false_alarms,
-    listen,
-    operating_point,
-    rates,
-    sweep,
-    unverified,
-    with_utterances,
-)
 from wakeword_train.conditions import Condition, parse_condition
 from wakeword_train.data.splits import SPLITS_FILE
 from wakeword_train.det_plot import det_plot
-from wakeword_train.report import table
+from wakeword_train.judge import judge
+from wakeword_train.report.text import table
 from wakeword_train.scoring import Progress, score
 from wakeword_train.testset import TestSet, read_corpus, read_lists
 
@@ -80,80 +65,10 @@ def evaluate(
     scored = score(
         detector, recordings, conditions, seed=seed, tolerance_ms=tolerance_ms, progress=progress
     )
-    result: dict[str, Any] = {
-        "bundle": bundle.name,
-        "kind": bundle.kind,
-        "sha256": bundle.sha256,
-        "settings": {
-            "conditions": [c.name for c in conditions],
-            "seed": seed,
-            "tolerance_ms": tolerance_ms,
-        },
-        "words": {},
-    }
-    pictures = {}
-    strict = bundle.kind == "microwakeword"
-    for word in detector.words:
-        config = bundle.decision[word]
-        heard, streams = scored.utterances[word], scored.streams[word]
-        curve = sweep(heard, streams, config, strict=strict)
-        per = {c.name: [u for u in heard if u.condition == c.name] for c in conditions}
-        curves = {name: with_utterances(curve, some) for name, some in per.items()}
-        rows = {"in use": _row(heard, streams, config, strict)}
-        for target in targets:
-            try:
-                point = at_false_alarms(curve, target)
-            except ConfigError as exc:
-                rows[f"{target:g} per hour"] = {"refused": str(exc)}
-                continue
-            row = _row(heard, streams, config.with_threshold(point.threshold), strict)
-            row["unverified_parts"] = unverified(curve, target)
-            rows[f"{target:g} per hour"] = row
-        result["words"][word] = {"rows": rows, "curve": _thin(curve, curves)}
-        now = sweep(heard, streams, config, thresholds=[config.threshold], strict=strict)
-        live = {n: operating_point(with_utterances(now, some), 0) for n, some in per.items()}
-        pictures[word] = det_plot(curves, live, f"{word} ({bundle.name})")
-    return result, pictures
-
-
-def _row(
-    heard: Sequence[Utterance], streams: Sequence[Stream], config: DecisionConfig, strict: bool
-) -> dict[str, Any]:
-    """Count everything at one threshold: per condition and source, per part and source."""
-    by_source = [replace(s, part=s.source or s.part) for s in streams]
-    total = sweep(heard, streams, config, thresholds=[config.threshold], strict=strict)
-    sources = sweep(heard, by_source, config, thresholds=[config.threshold], strict=strict)
-    groups: dict[str, dict[str, list[Utterance]]] = {"conditions": {}, "sources": {}}
-    for one in heard:
-        groups["conditions"].setdefault(one.condition, []).append(one)
-        groups["sources"].setdefault(f"{one.source or 'all'}, {one.condition}", []).append(one)
-    return {
-        "threshold": config.threshold,
-        "all_conditions": asdict(operating_point(total, 0, "all conditions")),
-        **{
-            group: {
-                name: asdict(listen(some, config, strict=strict)) for name, some in parts.items()
-            }
-            for group, parts in groups.items()
-        },
-        "false_alarms": [asdict(rate) for rate in rates(total, 0)],
-        "false_alarm_sources": [asdict(rate) for rate in rates(sources, 0)],
-    }
-
-
-def _thin(curve: Curve, curves: dict[str, Curve]) -> dict[str, Any]:
-    """Keep the rows of the curves at which a count changes."""
-    counts = np.column_stack([curve.false_alarms, *(c.misses for c in curves.values())])
-    keep = np.concatenate([[True], (np.diff(counts, axis=0) != 0).any(axis=1)])
-    return {
-        "threshold": curve.thresholds[keep].tolist(),
-        "false_alarms": {
-            part: curve.false_alarms[keep, n].tolist() for n, part in enumerate(curve.parts)
-        },
-        "hours": dict(zip(curve.parts, curve.hours, strict=True)),
-        "misses": {name: c.misses[keep].tolist() for name, c in curves.items()},
-        "clips": {name: c.clips for name, c in curves.items()},
-    }
+    result, drawn = judge(
+        bundle, scored, conditions, targets=targets, seed=seed, tolerance_ms=tolerance_ms
+    )
+    return result, {w: det_plot(d.curves, d.live, f"{w} ({bundle.name})") for w, d in drawn.items()}
 
 
 def _parser() -> argparse.ArgumentParser:
