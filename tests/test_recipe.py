@@ -10,10 +10,11 @@ import pytest
 
 from wakeword.errors import BundleError, ConfigError
 from wakeword_train.cli import main
+from wakeword_train.data.pack import PackConfig
 from wakeword_train.data.splits import read_splits
 from wakeword_train.fit import FitConfig
-from wakeword_train.recipes.config import SynthConfig, WindowConfig, find_recipe, read_recipe
-from wakeword_train.recipes.trigger import run, synthesis_jobs
+from wakeword_train.recipes.config import find_recipe, read_recipe
+from wakeword_train.recipes.trigger import run, share_of
 
 RATE_HZ = 16_000
 
@@ -28,7 +29,6 @@ def test_the_recipe_of_the_package_reads() -> None:
     recipe = read_recipe(find_recipe("computer_jarvis"))
     assert recipe.words == ("computer", "jarvis")
     assert set(recipe.synth.spellings) == set(recipe.words)
-    assert not set(recipe.words) & set(recipe.heads)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,6 @@ def test_the_recipe_of_the_package_reads() -> None:
     [
         ('words = ["yes"]\nspeed = 3', "speed"),
         ("words = []", "at least one word"),
-        ('words = ["yes"]\nheads = ["yes"]', "leave each in one"),
         ('words = ["yes"]\npreset = "huge"', "tiny, small, base, course"),
         ('words = ["yes"]\n[fit]\nbatches = 0', "batches=0"),
         ('words = ["yes"]\n[synth]\nvoices = 1', "voices"),
@@ -53,10 +52,11 @@ def test_an_unknown_recipe_names_those_there_are() -> None:
         find_recipe("hey_nobody")
 
 
-def test_near_phrases_are_spoken_apart_from_the_words() -> None:
-    jobs = synthesis_jobs(SynthConfig(spellings={"yes": ["jˈɛs"]}, near={"yes": ["jˈɛt"]}))
-    assert jobs["words"] == ({"yes": ["jˈɛs"]}, SynthConfig().count)
-    assert jobs["near"] == ({"near yes": ["jˈɛt"]}, SynthConfig().near_count)
+def test_without_real_clips_synthetic_ones_take_their_place() -> None:
+    real = share_of(["real yes", "synthetic yes", "head no", "long noise all"])
+    none = share_of(["synthetic yes", "head no", "long noise all"])
+    assert "real" not in none
+    assert none["synthetic"] == real["synthetic"] + real["real"]
 
 
 def test_training_without_data_says_what_to_give(
@@ -115,8 +115,8 @@ def test_a_whole_run_makes_a_bundle_that_hears_its_words(tmp_path: Path) -> None
         pytest.importorskip(library)
     _recordings(tmp_path)
     recipe = replace(
-        read_recipe(_write(tmp_path, 'words = ["up"]\nheads = ["down"]\npreset = "tiny"')),
-        windows=WindowConfig(real=120, head=60, long=200, morphs=0),
+        read_recipe(_write(tmp_path, 'words = ["up"]\npreset = "tiny"')),
+        pack=PackConfig(head=100, long=200, other=0, morphs=0, fewest=6),
         fit=FitConfig(batches=120, batch=32, rate=5e-3, mine_every=60, average_last=0.2),
         fa_per_hour=200.0,  # all that a minute of negatives can verify
     )

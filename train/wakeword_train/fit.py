@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wakeword.errors import ConfigError
+from wakeword_train.data.pack import Joined
 from wakeword_train.data.windows import FRAMES, Windows
 
 __all__ = ["FitConfig", "draw_batch", "fit", "mask", "read_losses", "targets"]
@@ -147,7 +148,7 @@ def _loss(
 
 def fit(
     model: Any,
-    windows: Windows,
+    windows: Windows | Joined,
     *,
     words: int,
     share: Mapping[str, float],

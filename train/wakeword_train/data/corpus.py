@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -20,12 +20,22 @@ from wakeword.audio import read_audio, to_int16
 from wakeword_train.data.manifest import Clip
 from wakeword_train.data.synth import read_manifest
 
-__all__ = ["SPOKEN", "Corpus", "Item", "build_corpus", "morph", "open_corpus", "word_span"]
+__all__ = [
+    "SPOKEN",
+    "Corpus",
+    "Item",
+    "build_corpus",
+    "morph",
+    "open_corpus",
+    "save_corpus",
+    "word_span",
+]
 
 RATE_HZ = 16_000
 FRAME = 160
 PIECE = 15 * RATE_HZ
 SPOKEN = ("speech", "sentence")  # kinds in which people talk on
+HOLD_A_WORD = ("wake", "wake_extra", "command", "notwake", "synthetic", "near")
 QUIET_DB = 30.0  # below the loudest 50 ms of a clip
 
 
@@ -139,6 +149,7 @@ def build_corpus(
     morphs: dict[str, int] | None = None,
     synthetic_morphs: int = 1,
     talk_morphs: int = 0,
+    bank: Path | None = None,
     seed: int = 0,
     processes: int = 2,
 ) -> Corpus:
@@ -153,12 +164,12 @@ def build_corpus(
         synthetic_morphs: morphs of each synthetic clip.
         talk_morphs: morphs of each 15 s of speech without a word: what is done to the words only
             would give them away.
+        bank: a corpus whose items are laid beside these as they are.
         seed: of the morphs.
         processes: worker processes for the morphs.
     """
     if (path / "corpus.json").is_file():
         return open_corpus(path)
-    path.mkdir(parents=True, exist_ok=True)
     audio: list[NDArray[np.int16]] = []
     facts: list[tuple[str, str, str, str]] = []  # kind, label, speaker, source
     jobs: list[tuple[NDArray[np.int16], int, int]] = []
@@ -191,31 +202,36 @@ def build_corpus(
                 for n, samples in enumerate(made):
                     audio.append(samples)
                     facts.append((kind, label, who, f"{src}#morph{n}"))
-    items: list[Item] = []
-    start = 0
+    items = []
     for samples, (kind, label, who, src) in zip(audio, facts, strict=True):
-        spans = kind in ("wake", "wake_extra", "command", "notwake", "synthetic", "near")
-        first, last = word_span(samples) if spans else (0, len(samples))
+        first, last = word_span(samples) if kind in HOLD_A_WORD else (0, len(samples))
         items.append(
             Item(
-                start=start,
-                stop=start + len(samples),
-                word_start=first,
-                word_stop=last,
-                kind=kind,
-                label=label,
-                speaker=who,
-                source=src,
+                start=0, stop=len(samples), word_start=first, word_stop=last,
+                kind=kind, label=label, speaker=who, source=src,
             )
-        )
+        )  # fmt: skip
+    if bank is not None:
+        kept = open_corpus(bank)
+        audio += [kept.samples[item.start : item.stop] for item in kept.items]
+        items += kept.items
+    save_corpus(path, audio, items)
+    return open_corpus(path)
+
+
+def save_corpus(path: Path, audio: Sequence[NDArray[np.int16]], items: Sequence[Item]) -> None:
+    """Lay items one after another into a corpus; each keeps its word at its place in it."""
+    path.mkdir(parents=True, exist_ok=True)
+    laid, start = [], 0
+    for samples, item in zip(audio, items, strict=True):
+        laid.append(replace(item, start=start, stop=start + len(samples)))
         start += len(samples)
     partial = path / "corpus.part.npy"
     np.save(partial, np.concatenate(audio))
     partial.replace(path / "corpus.npy")
     index = path / "corpus.part.json"
-    index.write_text(json.dumps([asdict(item) for item in items]))
+    index.write_text(json.dumps([asdict(item) for item in laid]))
     index.replace(path / "corpus.json")
-    return open_corpus(path)
 
 
 def open_corpus(path: Path) -> Corpus:

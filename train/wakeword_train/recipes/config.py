@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from wakeword.errors import ConfigError
+from wakeword_train.data.pack import PackConfig
 from wakeword_train.fit import FitConfig
 from wakeword_train.models.trigger import PRESETS
 
@@ -28,28 +29,31 @@ class SynthConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowConfig:
-    """Windows to cut: per word real and synthetic, per other word, and of ordinary sound."""
+    """Windows to cut of the words: per word synthetic and own clips, and those close to them."""
 
-    real: int = 5_000
     synthetic: int = 10_000
-    head: int = 1_800
     near: int = 3_000
-    other: int = 2_000
-    long: int = 36_000
+    real: int = 3_000
+    long: int = 4_000
     morphs: int = 6
     synthetic_morphs: int = 2
-    talk_morphs: int = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """Everything that decides a model, read from TOML over these defaults."""
+    """Everything that decides a model, read from TOML over these defaults.
+
+    ``real`` False leaves out recordings of the words themselves; ``without`` names labels of the
+    pack that train nothing.
+    """
 
     words: tuple[str, ...]
-    heads: tuple[str, ...] = ()
     preset: str = "small"
     seed: int = 1
+    real: bool = True
+    without: tuple[str, ...] = ()
     synth: SynthConfig = field(default_factory=SynthConfig)
+    pack: PackConfig = field(default_factory=PackConfig)
     windows: WindowConfig = field(default_factory=WindowConfig)
     fit: FitConfig = field(default_factory=FitConfig)
     fa_per_hour: float = 1.0
@@ -60,8 +64,6 @@ class Recipe:
             raise ConfigError("words=[]: name at least one word")
         if self.preset not in PRESETS:
             raise ConfigError(f"preset={self.preset!r}: choose one of {', '.join(PRESETS)}")
-        if both := set(self.words) & set(self.heads):
-            raise ConfigError(f"{sorted(both)} are in words and in heads: leave each in one")
 
 
 def find_recipe(name: str) -> Path:
@@ -101,7 +103,9 @@ def read_recipe(path: Path) -> Recipe:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as exc:
         raise ConfigError(f"{path} is not TOML: {exc}") from exc
-    sections = {"synth": SynthConfig, "windows": WindowConfig, "fit": FitConfig}
+    sections = {
+        "synth": SynthConfig, "pack": PackConfig, "windows": WindowConfig, "fit": FitConfig,
+    }  # fmt: skip
     for name, cls in sections.items():
         table[name] = _section(cls, table.get(name, {}), f"{path} [{name}]")
     recipe: Recipe = _section(Recipe, table, str(path))

@@ -1,12 +1,11 @@
-"""The trigger recipe: recordings and synthetic voices in, a calibrated int8 bundle out.
+"""The trigger recipe: a phrase, synthetic voices and a pack in, a calibrated int8 bundle out.
 
-Stages: synthesize, decode, cut windows, fit, quantise, calibrate on the dev part, write the bundle.
+Stages: plan, synthesize, pack, cut windows, fit, quantise, calibrate, measure, write the bundle.
 Each leaves its result in the work folder and is not done again when it is there.
 """
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -16,100 +15,78 @@ from typing import Any
 import numpy as np
 
 from wakeword.bundle import Bundle
-from wakeword.errors import BundleError
-from wakeword_train.data.corpus import SPOKEN, Corpus, build_corpus
+from wakeword.errors import BundleError, ConfigError
+from wakeword_train.data.corpus import Corpus, build_corpus
 from wakeword_train.data.manifest import read_clips, trains
+from wakeword_train.data.pack import Joined, Pack, build_pack, join, key_of, long_groups
 from wakeword_train.data.splits import SPLITS_FILE, read_splits
 from wakeword_train.data.synth import spoken_of, synthesize
-from wakeword_train.data.windows import (
-    LONG_KINDS,
-    Group,
-    Windows,
-    build_windows,
-    open_windows,
-)
+from wakeword_train.data.windows import LONG_KINDS, Group, build_windows, open_windows
 from wakeword_train.fit import fit, read_losses
 from wakeword_train.models.trigger import PRESETS, build, save_weights
-from wakeword_train.recipes.config import Recipe, SynthConfig
+from wakeword_train.recipes.config import Recipe
 from wakeword_train.ship import calibrate, commit, ledger, measure, quantise, rewrite
-from wakeword_train.testset import read_corpus
+from wakeword_train.testset import read_corpus, says
 
-__all__ = [
-    "SHARE",
-    "groups_of",
-    "prepare",
-    "run",
-    "speak",
-    "train_model",
-]
+__all__ = ["SHARE", "heads_of", "prepare", "run", "share_of", "speak", "train_model"]
 
 log = logging.getLogger(__name__)
 Progress = Callable[[str, int, int], None]
 
 # Of a batch; "long" takes what is left. Names are prefixes of group names. Few people say the
 # words, so their clips are few in a batch: at 0.17 the model learned the people, not the word.
-SHARE = {
-    "real": 0.12,
-    "synthetic": 0.25,
-    "head": 0.20,
-    "near": 0.04,
-    "other": 0.01,
-    "long": 0.0,
-}
-
+SHARE = {"real": 0.12, "synthetic": 0.25, "head": 0.22, "near": 0.05, "other": 0.01, "long": 0.0}
 CALIBRATION_WINDOWS = 60  # set the int8 ranges
 
 
-def groups_of(corpus: Corpus, recipe: Recipe) -> list[Group]:
-    """Sort the items of a corpus into groups of windows."""
-    names = [*recipe.words, *recipe.heads]
+def share_of(names: Sequence[str]) -> dict[str, float]:
+    """Share out a batch; without real clips of a word, synthetic ones take their place."""
+    share = dict(SHARE)
+    if not any(name.startswith("real ") for name in names):
+        share["synthetic"] += share.pop("real")
+    return share
+
+
+def heads_of(recipe: Recipe, pack: Pack) -> dict[str, tuple[str, int]]:
+    """Say what each word of the pack trains.
+
+    Returns:
+        Group of the pack to its new name and head: a word of the recipe, or a head of its own that
+        is dropped on export. A label that contains a word, or is in ``without``, trains nothing.
+    """
+    known: dict[str, tuple[str, int]] = {}
+    extra = len(recipe.words)
+    for label in pack.labels:
+        if label in recipe.without:
+            continue
+        if label in recipe.words and recipe.real:
+            known[f"head {label}"] = (f"real {label}", recipe.words.index(label))
+        elif not any(says(label, word) for word in recipe.words):
+            known[f"head {label}"] = (f"head {label}", extra)
+            extra += 1
+    return known
+
+
+def phrase_groups(corpus: Corpus, recipe: Recipe) -> list[Group]:
+    """Sort the clips of the words, those close to them, and a user's own into groups of windows."""
     sorts: dict[str, list[int]] = {}
+    long: dict[str, list[int]] = {}
     for index, item in enumerate(corpus.items):
         if item.kind == "near":
-            sorts.setdefault(item.kind, []).append(index)
-        elif item.kind == "synthetic":
-            sorts.setdefault(f"synthetic {item.label}", []).append(index)
-        elif item.kind in LONG_KINDS:
-            # Each collection by itself, so that one long reader does not speak for all.
-            rest = f"{item.kind} {item.label}" if item.kind in SPOKEN else item.kind
-            sorts.setdefault(f"long {rest}", []).append(index)
-        elif item.label in recipe.words:
-            sorts.setdefault(f"real {item.label}", []).append(index)
-        elif item.label in recipe.heads:
-            sorts.setdefault(f"head {item.label}", []).append(index)
-        elif item.kind != "rir":
-            sorts.setdefault("other", []).append(index)
-    # Long streams hold more than short clips: an item counts once for every 10 s in it.
-    for name in [n for n in sorts if n.startswith("long")]:
-        sorts[name] = [
-            index
-            for index in sorts[name]
-            for _ in range(1 + (corpus.items[index].stop - corpus.items[index].start) // 160_000)
-        ]
-    config = recipe.windows
-    counts = {
-        "near": config.near, "real": config.real, "synthetic": config.synthetic,
-        "head": config.head, "other": config.other,
-    }  # fmt: skip
-    parts = {"speech": 0.6, "sentence": 0.2, "noise": 0.2}
+            sorts.setdefault("near", []).append(index)
+        elif item.kind in ("synthetic", "wake"):
+            sort = "synthetic" if item.kind == "synthetic" else "real"
+            sorts.setdefault(f"{sort} {item.label}", []).append(index)
+        elif item.kind in LONG_KINDS and item.label == "own":
+            long.setdefault(f"{item.kind} own", []).append(index)
+    sizes = recipe.windows
+    counts = {"near": sizes.near, "real": sizes.real, "synthetic": sizes.synthetic}
     groups = []
     for name, items in sorted(sorts.items()):
-        sort, _, rest = name.partition(" ")
-        alike = sum(n.startswith(f"{sort} {rest.split()[0]} ") for n in sorts) if rest else 1
-        count = counts.get(sort, 0)
-        if sort == "long":
-            count = round(config.long * parts[rest.split()[0]] / max(alike, 1))
-        label = names.index(rest) if sort in ("real", "synthetic", "head") else -1
-        groups.append(Group(name, label, tuple(items), count))
-    return groups
-
-
-def synthesis_jobs(config: SynthConfig) -> dict[str, tuple[dict[str, Sequence[str]], int]]:
-    """List what to speak: folder to (label to spellings, clips of each label)."""
-    return {
-        "words": (dict(config.spellings), config.count),
-        "near": ({f"near {w}": s for w, s in config.near.items()}, config.near_count),
-    }
+        sort, _, word = name.partition(" ")
+        label = recipe.words.index(word) if word else -1
+        groups.append(Group(name, label, tuple(items), counts[sort]))
+    return groups + (long_groups(long, corpus.items, sizes.long) if long else [])
 
 
 def speak(
@@ -120,75 +97,83 @@ def speak(
     processes: int = 2,
     progress: Progress = lambda *_: None,
 ) -> None:
-    """Speak the clips of a recipe that are not there yet into ``work/synth``."""
-    for name, (spellings, count) in synthesis_jobs(recipe.synth).items():
-        if not spellings or not count:
-            continue
-        for done, total in synthesize(
-            spellings, count, work / "synth" / name,
-            model_dir=voices, seed=recipe.synth.seed, processes=processes,
-        ):  # fmt: skip
-            progress(f"synthesize {name}", done, total)
+    """Speak the clips of a recipe that are not there yet, a folder per word and one of its near."""
+    config = recipe.synth
+    for word in recipe.words:
+        jobs = (
+            (word, {word: config.spellings[word]}, config.count),
+            (f"near {word}", {f"near {word}": config.near.get(word, ())}, config.near_count),
+        )
+        for name, spellings, count in jobs:
+            if not spellings[name] or not count:
+                continue
+            for done, total in synthesize(
+                spellings, count, work / "synth" / name.replace(" ", "_"),
+                model_dir=voices, seed=config.seed, processes=processes,
+            ):  # fmt: skip
+                progress(f"synthesize {name}", done, total)
 
 
 def prepare(
     recipe: Recipe,
+    pack: Pack,
     work: Path,
-    data: Path,
     voices: Path | None,
     *,
-    splits: Path = SPLITS_FILE,
     processes: int = 2,
     progress: Progress = lambda *_: None,
-) -> Windows:
+) -> Joined:
     """Do the stages before training, those that are not done yet, and give what to train on.
 
     Args:
-        recipe: what to make.
+        recipe: what to make, planned.
+        pack: what every word is trained with.
         work: folder of the results.
-        data: folder of recordings with ``manifest.tsv``.
         voices: folder with Kokoro's two files; None takes the clips already in ``work``.
-        splits: which recordings belong to the training part.
         processes: worker processes.
         progress: called with (stage, done, in all).
     """
     if voices is not None:
         speak(recipe, work, voices, processes=processes, progress=progress)
-    parts = read_splits(splits)
-    clips = [clip for clip in read_clips(data) if parts.get(clip.file) == "train" and trains(clip)]
-    spoken = sorted(path.parent for path in (work / "synth").glob("*/manifest.jsonl"))
-    made_of = [f"{clip.file} {clip.source}" for clip in clips]
-    made_of += [(folder / "manifest.jsonl").read_text() for folder in spoken]
+    spoken = [path for path in spoken_folders(recipe, work) if (path / "manifest.jsonl").is_file()]
+    made_of = [(folder / "manifest.jsonl").read_text() for folder in spoken]
     sizes = recipe.windows
-    morphs = (sizes.morphs, sizes.synthetic_morphs, sizes.talk_morphs)
-    path = work / f"corpus-{_key(made_of, morphs, recipe.words, recipe.seed)}"
-    progress("decode", 0, 1)
+    path = work / f"phrase-{key_of(made_of, sizes, recipe.words, pack.key, recipe.seed)}"
+    progress("gather clips", 0, 1)
     corpus = build_corpus(
-        path, data, clips,
-        synthetic=spoken,
-        morphs=dict.fromkeys(recipe.words, sizes.morphs),
-        synthetic_morphs=sizes.synthetic_morphs,
-        talk_morphs=sizes.talk_morphs,
+        path / "corpus", work, [],
+        synthetic=spoken, synthetic_morphs=sizes.synthetic_morphs, bank=pack.bank,
         seed=recipe.seed, processes=processes,
     )  # fmt: skip
-    progress("decode", 1, 1)
-    groups = groups_of(corpus, recipe)
-    cached = work / f"windows-{_key(path.name, groups, recipe.seed)}"
-    for done, total in build_windows(
-        cached, path, groups, seed=recipe.seed, processes=processes
-    ):  # fmt: skip
-        progress("windows", done, total)
-    return open_windows(cached, groups, seed=recipe.seed)
+    progress("gather clips", 1, 1)
+    groups = phrase_groups(corpus, recipe)
+    parts = [(pack.windows, heads_of(recipe, pack))]
+    if groups:
+        for done, total in build_windows(
+            path / "windows", path / "corpus", groups, seed=recipe.seed, processes=processes
+        ):
+            progress("cut windows", done, total)
+        own = open_windows(path / "windows", groups, seed=recipe.seed)
+        words = {group.name: (group.name, group.label) for group in groups if group.label >= 0}
+        parts.insert(0, (own, words))
+    joined = join(parts)
+    if missing := [w for n, w in enumerate(recipe.words) if not (joined.label == n).any()]:
+        raise ConfigError(
+            f"no clip of {', '.join(missing)}: name the voices that speak with --voices, "
+            "or recordings with --positives"
+        )
+    return joined
 
 
-def _key(*parts: object) -> str:
-    """Name a stage after what it is made of, so that a changed recipe makes it anew."""
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:10]
+def spoken_folders(recipe: Recipe, work: Path) -> list[Path]:
+    """Name the folders of synthetic clips."""
+    names = [n for word in recipe.words for n in (word, f"near {word}")]
+    return [work / "synth" / name.replace(" ", "_") for name in names]
 
 
 def train_model(
     recipe: Recipe,
-    windows: Windows,
+    windows: Joined,
     run: Path,
     *,
     progress: Progress = lambda *_: None,
@@ -202,7 +187,7 @@ def train_model(
 
     run.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(recipe.seed)
-    model = build(PRESETS[recipe.preset], len(recipe.words) + len(recipe.heads))
+    model = build(PRESETS[recipe.preset], int(windows.label.max()) + 1)
     done = run / "model.weights.h5"
     if done.is_file():
         model.load_weights(done)
@@ -214,13 +199,31 @@ def train_model(
 
     fit(
         model, windows,
-        words=len(recipe.words), share=SHARE, stride=PRESETS[recipe.preset].stride,
-        config=recipe.fit, seed=recipe.seed, folder=run, progress=report,
+        words=len(recipe.words), share=share_of(windows.names),
+        stride=PRESETS[recipe.preset].stride, config=recipe.fit, seed=recipe.seed, folder=run,
+        progress=report,
     )  # fmt: skip
     partial = run / "partial.weights.h5"
     model.save_weights(partial)
     partial.replace(done)
     return model
+
+
+def pack_of(
+    recipe: Recipe,
+    work: Path,
+    data: Path,
+    *,
+    splits: Path = SPLITS_FILE,
+    processes: int = 2,
+    progress: Progress = lambda *_: None,
+) -> Pack:
+    """Make the pack of a folder of recordings with ``manifest.tsv``, or open it if it is there."""
+    parts = read_splits(splits)
+    everything = read_clips(data)
+    clips = [clip for clip in everything if parts.get(clip.file) == "train" and trains(clip)]
+    rows = [row for row in ledger(everything, parts, {}) if row["used_for"] == "training"]
+    return build_pack(work, data, clips, rows, recipe.pack, processes=processes, progress=progress)
 
 
 def run(
@@ -244,14 +247,15 @@ def run(
     name = "_".join(word.replace(" ", "_") for word in recipe.words)
     if not force and (taken := [p for p in out.glob(f"{name}.*") if p.suffix != ".toml"]):
         raise BundleError(f"{taken[0]}: exists; choose another --out, or --force to replace it")
-    windows = prepare(
-        recipe, work, data, voices, splits=splits, processes=processes, progress=progress
-    )
-    folder = work / f"run-{_key(recipe, SHARE, PRESETS[recipe.preset])}"
+    pack = pack_of(recipe, work, data, splits=splits, processes=processes, progress=progress)
+    windows = prepare(recipe, pack, work, voices, processes=processes, progress=progress)
+    config = PRESETS[recipe.preset]
+    share = share_of(windows.names)
+    folder = work / f"run-{key_of(recipe, share, config, pack.key)}"
     model = train_model(recipe, windows, folder, progress=progress)
     save_weights(model, len(recipe.words), folder / f"{name}.npz")
     draft = quantise(
-        model, PRESETS[recipe.preset], recipe.words,
+        model, config, recipe.words,
         windows.take(np.arange(min(CALIBRATION_WINDOWS, len(windows.label)))),
         folder / "draft" / name, smooth_steps=recipe.smooth_steps, force=True,
     )  # fmt: skip
@@ -267,14 +271,10 @@ def run(
         chosen, read_corpus(data, splits, "test"),
         progress=lambda _, done, total: progress("measure", done, total),
     )  # fmt: skip
-    spoken = {
-        path.parent.name: spoken_of(path.parent)
-        for path in sorted((work / "synth").glob("*/manifest.jsonl"))
-    }
+    spoken = {f.name: spoken_of(f) for f in spoken_folders(recipe, work) if f.is_dir()}
     facts = {
-        "recipe": asdict(recipe), "model": asdict(PRESETS[recipe.preset]),
-        "parameters": int(model.count_params()), "share": SHARE, "commit": commit(),
-        "loss": read_losses(folder),
+        "recipe": asdict(recipe), "model": asdict(config), "parameters": int(model.count_params()),
+        "share": share, "commit": commit(), "loss": read_losses(folder),
     }  # fmt: skip
     return rewrite(
         chosen, decision=decision, operating_points=points, training=facts,
