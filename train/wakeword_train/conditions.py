@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wakeword.errors import ConfigError
-from wakeword_train.data.augment import coloured_noise, rms
+from wakeword_train.data.mixing import coloured_noise, rms
 
 __all__ = ["LEAD", "TAIL", "Condition", "frame", "hear", "hiss", "parse_condition"]
 
