@@ -1,22 +1,19 @@
-"""Phonemes in IPA, and how far apart two strings of them sound.
+"""Phonemes in IPA, and how far apart two of them sound.
 
-The distance is the least cost of changing one string into the other by leaving out, adding and
-exchanging phonemes; 1 is one phoneme. The costs come from articulation: consonants differ in
-place, manner and voicing, vowels in height, backness and rounding; stress and length cost little.
-So does what accents do: unstressed vowels drift, ``t`` becomes a flap or a glottal stop, ``ɹ`` is
-silent unless a vowel follows, ``v`` and ``w`` are exchanged.
+The costs come from articulation: consonants differ in place, manner and voicing, vowels in height,
+backness and rounding; stress and length cost little. So does what accents do: unstressed vowels
+drift, ``t`` becomes a flap or a glottal stop, ``ɹ`` is silent unless a vowel follows, ``v`` and
+``w`` are exchanged. The cost is a metric: symmetric, and no detour over a third phoneme is cheaper.
 
 Source: the rows and columns are the chart of the International Phonetic Association (2020); that
-place and manner weigh more than voicing follows Kondrak 2000, "A new algorithm for the alignment of
-phonetic sequences", NAACL. The numbers are ours. The distance is a metric: symmetric, and no
-detour is shorter.
+place and manner weigh more than voicing follows Kondrak 2000, "A new algorithm for the alignment
+of phonetic sequences", NAACL. The numbers are ours.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
@@ -25,27 +22,9 @@ from numpy.typing import NDArray
 
 from wakeword.errors import ConfigError
 
-__all__ = [
-    "Phoneme",
-    "Table",
-    "containing",
-    "contains",
-    "distance",
-    "drift",
-    "exchange",
-    "parse",
-    "same_word",
-    "sweep",
-    "tolerance",
-]
+__all__ = ["CODA", "Phoneme", "drift", "exchange", "parse"]
 
-# Two strings are one word in two accents if they differ by drift alone: no sound left out, added or
-# exchanged for more than DRIFT_ONE, and in all less than DRIFT for each phoneme, and than one.
-# Chosen on what the first recipe has by hand: its 14 pronunciations of "computer" (limit 0.8) are
-# up to 0.79 apart, each of the 14 of "jarvis" (limit 0.5) is within 0.35 of another; of its 51
-# other phrases the nearest are 1.00 from "computer" (commuter) and 0.56 from "jarvis" (Chavez).
-DRIFT = 0.1
-DRIFT_MOST = 0.9
+# No accent exchanges two consonants, or two full vowels, for more than this.
 DRIFT_ONE = 0.45
 
 # The chart: one pair, voiceless and voiced, in each column.
@@ -276,121 +255,3 @@ def drift(a: str, b: str) -> float:
     cost = exchange(a, b)
     reduced = a in VOWELS or b in VOWELS
     return cost if cost <= DRIFT_ONE or (reduced and cost < 1) else max(1.0, cost)
-
-
-class Table:
-    """Spellings as arrays, to be compared with one sequence of sounds all at once.
-
-    Args:
-        spellings: at least one, each with a phoneme in it.
-        backwards: turn each of them round.
-    """
-
-    def __init__(self, spellings: Sequence[str], *, backwards: bool = False) -> None:
-        rows = [[p.sound for p in parse(s)] for s in spellings]
-        self.sounds = ["", *sorted({sound for row in rows for sound in row})]
-        number = {sound: at for at, sound in enumerate(self.sounds)}
-        #: Shape (longest, spellings): which of ``sounds``. 0 fills up, and costs nothing to add.
-        self.ids = np.zeros((max(map(len, rows)), len(rows)), np.intp)
-        for at, row in enumerate(rows):
-            self.ids[: len(row), at] = [number[s] for s in (reversed(row) if backwards else row)]
-
-
-def sweep(
-    sounds: Sequence[str],
-    table: Table,
-    *,
-    within: str = "",
-    cost: Callable[[str, str], float] = exchange,
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Compare a sequence of sounds with every spelling of a table.
-
-    Args:
-        sounds: of :class:`Phoneme`.
-        table: what to compare with.
-        within: "spelling" if the sounds may lie anywhere in the spelling, whose other phonemes
-            then cost nothing; "sounds" the other way round; "" for all against all.
-        cost: of one sound for another, :func:`exchange` or :func:`drift`.
-
-    Returns:
-        ``ends`` of shape (sounds + 1, spellings): the cost of the first ``i`` sounds against the
-        spelling up to its end. With ``within="sounds"`` the first ones may be left out, so that
-        its minimum over ``i`` is the cost of the best part. ``best`` of shape (spellings,): the
-        cost of all sounds against the best beginning of the spelling, or with
-        ``within="spelling"`` against the best part.
-
-    Source: Sellers 1980, "The theory and computation of evolutionary distances: pattern
-        recognition", J. Algorithms 1, 359-373.
-    """
-    costs = np.array([[cost(a, b) for b in table.sounds] for a in ("", *sounds)], np.float32)
-    costs[1:, 0] = np.inf  # nothing is exchanged for what only fills up
-    added = costs[0][table.ids]
-    row = np.zeros((len(added) + 1, added.shape[1]), np.float32)
-    if within != "spelling":
-        np.cumsum(added, axis=0, out=row[1:])
-    ends = [row[-1]]
-    for at, sound in enumerate(sounds, 1):
-        new = row + np.float32(cost(sound, ""))
-        if within == "sounds":
-            new[0] = 0
-        np.minimum(new[1:], row[:-1] + costs[at][table.ids], out=new[1:])
-        for j, more in enumerate(added):
-            np.minimum(new[j + 1], new[j] + more, out=new[j + 1])
-        row = new
-        ends.append(row[-1])
-    return np.stack(ends), row.min(axis=0)
-
-
-def distance(a: str, b: str) -> float:
-    """How far apart two spellings sound; 1 is about one phoneme.
-
-    Returns:
-        0 for the same sounds, however written; symmetric; never more than by a detour over a third.
-
-    Raises:
-        ConfigError: no phoneme in one of them.
-
-    >>> distance("kəmpjˈuːɾɚ", "kəmjˈuːɾɚ")
-    1.0
-    >>> distance("t͡ʃɑː", "ʧɑː")
-    0.0
-    """
-    ends, _ = sweep([p.sound for p in parse(a)], Table([b]))
-    return float(ends[-1, 0])
-
-
-def tolerance(spelling: str) -> float:
-    """Drift below which another string is this one in another accent.
-
-    >>> round(tolerance("kəmpjˈuːɾɚ"), 3)
-    0.8
-    """
-    return min(DRIFT_MOST, DRIFT * sum(p.sound != CODA for p in parse(spelling)))
-
-
-def same_word(a: str, b: str) -> bool:
-    """Tell whether two spellings are one word, up to accent.
-
-    >>> same_word("kəmpjˈuːɾɚ", "kɒmpjˈuːtə"), same_word("kəmpjˈuːɾɚ", "kəmjˈuːɾɚ")
-    (True, False)
-    """
-    ends, _ = sweep([p.sound for p in parse(a)], Table([b]), cost=drift)
-    return bool(ends[-1, 0] < min(tolerance(a), tolerance(b)))
-
-
-def contains(phrase: str, spelling: str) -> bool:
-    """Tell whether the whole of ``spelling`` is somewhere in ``phrase``, up to accent.
-
-    >>> contains("kəmpjˈuːɾɚz", "kəmpjˈuːtə"), contains("kəmpjˈuː", "kəmpjˈuːtə")
-    (True, False)
-    """
-    return bool(containing(Table([phrase]), [spelling])[0])
-
-
-def containing(table: Table, spellings: Sequence[str]) -> NDArray[np.bool_]:
-    """Tell for each spelling of a table whether it has one of ``spellings`` in it, up to accent."""
-    found = np.zeros(table.ids.shape[1], bool)
-    for spelling in dict.fromkeys(spellings):
-        _, best = sweep([p.sound for p in parse(spelling)], table, within="spelling", cost=drift)
-        found |= best < tolerance(spelling)
-    return found
