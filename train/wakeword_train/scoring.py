@@ -154,7 +154,7 @@ def _streams(
         detector.reset()
         heard = 0
         found = [detector.scores(hiss(seed, LEAD))]
-        pieces = []
+        pieces: list[tuple[int, str]] = []
         for clip in clips:
             pieces.append((LEAD + heard + GAP * len(pieces), str(clip.path)))
             for chunk in iter_audio(clip.path):
