@@ -99,14 +99,62 @@ def test_clean_is_untouched() -> None:
 
 def test_a_room_smears_but_keeps_the_level_of_the_word() -> None:
     samples = frame(tone(1), seed=1)
-    rir = np.exp(-np.arange(8_000) / 1_500).astype(np.float32)
-    rir *= np.random.default_rng(0).normal(0, 0.1, 8_000).astype(np.float32)
-    rir[0] = 1.0
-    heard = hear(samples, WORD, parse_condition("reverb"), name="a", seed=1, rirs=[rir])
+    heard = hear(samples, WORD, parse_condition("reverb"), name="a", seed=1, rirs=[decaying()])
     assert np.std(heard[WORD].astype(float)) == pytest.approx(np.std(samples[WORD]), rel=1e-3)
     after = slice(WORD.stop + 800, WORD.stop + 2_400)  # 50 to 150 ms after the word
     assert np.std(heard[after]) > 5 * np.std(samples[after].astype(float))
     assert np.abs(heard[: LEAD - 100]).max() < 100  # nothing before the word: no wrapping around
+
+
+def decaying(count: int = 8_000) -> NDArray[np.float32]:
+    """An impulse response of half a second."""
+    rir = np.exp(-np.arange(count) / 1_500) * np.random.default_rng(0).normal(0, 0.1, count)
+    rir[0] = 1.0
+    return rir.astype(np.float32)
+
+
+@pytest.mark.parametrize("name", ["reverb-10dB", "reverb--3dB-pink"])
+def test_in_a_noisy_room_the_noise_is_measured_against_the_reverberant_word(name: str) -> None:
+    condition = parse_condition(name)
+    assert condition.reverb
+    samples, rir = frame(tone(1), seed=1), decaying()
+    noise = np.random.default_rng(5).normal(0, 900, 50_000).astype(np.int16)
+    heard = hear(samples, WORD, condition, name="a", seed=1, noises=[noise], rirs=[rir])
+    # one impulse response: the room is the same whatever was drawn
+    wet = hear(samples, WORD, parse_condition("reverb"), name="a", seed=1, rirs=[rir])
+    added = heard.astype(float) - wet
+    signal, level = np.std(wet[WORD].astype(float)), np.std(added)
+    # as above: a stretch of white noise within 0.2 dB of the whole; pink is normalised as drawn
+    assert 20 * np.log10(signal / level) == pytest.approx(condition.snr_db, abs=0.2)
+    # what was added is noise alone: half a second of it resembles the word by chance only
+    assert np.abs(np.corrcoef(added[WORD], wet[WORD])[0, 1]) < 0.05
+
+
+def test_a_noisy_room_needs_both_kinds_of_recordings() -> None:
+    samples = frame(tone(1), seed=1)
+    condition = parse_condition("reverb-10dB")
+    with pytest.raises(ConfigError, match=r"'reverb-10dB' needs impulse responses.*--rir"):
+        hear(samples, WORD, condition, name="a", seed=1, noises=[samples])
+    with pytest.raises(ConfigError, match="use reverb-10dB-pink"):
+        hear(samples, WORD, condition, name="a", seed=1, rirs=[decaying()])
+
+
+def test_the_draws_of_each_condition_stay_what_they_were() -> None:
+    samples = frame(tone(1), seed=1)
+    noises = [np.random.default_rng(k).normal(0, 900, 60_000).astype(np.int16) for k in range(4)]
+    rirs = [decaying(count) for count in (2_000, 4_000, 8_000)]
+    expected = {  # as first published
+        "clean": [4, 354, 700, 1043],
+        "reverb": [14, 221, 408, 635],
+        "10dB": [-383, 121, -157, 1454],
+        "10dB-pink": [1019, 980, 1255, 1281],
+    }
+    for name, values in expected.items():
+        heard = hear(
+            samples, WORD, parse_condition(name), name="a", seed=1, noises=noises, rirs=rirs
+        )
+        # another machine's Fourier transform may round the other way
+        np.testing.assert_allclose(heard[20_000:20_004], values, atol=1)
 
 
 def test_the_draw_depends_on_seed_condition_and_name_only() -> None:
@@ -139,7 +187,9 @@ def test_conditions_without_their_recordings_are_refused_with_the_remedy() -> No
         hear(samples, WORD, parse_condition("reverb"), name="a", seed=1)
 
 
-@pytest.mark.parametrize("name", ["", "dB", "10", "10db", "clean-pink", "100dB"])
+@pytest.mark.parametrize(
+    "name", ["", "dB", "10", "10db", "clean-pink", "100dB", "reverb-", "reverb-pink", "10dB-reverb"]
+)
 def test_an_unknown_condition_is_refused(name: str) -> None:
     with pytest.raises(ConfigError, match="use clean"):
         parse_condition(name)

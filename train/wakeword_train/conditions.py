@@ -1,4 +1,4 @@
-"""How a test recording is heard: clean, in noise, or in a room. The draw is fixed by the seed.
+"""How a test recording is heard: clean, in noise, in a room, or in a noisy room, fixed by the seed.
 
 Every recording is put into the same frame: 1 s of faint hiss before it, so that the front end has
 settled as it has on a live microphone, and 0.7 s after it, in which a late detection still counts.
@@ -30,7 +30,11 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One way to hear: ``snr_db`` None is without added noise; ``pink`` takes no recordings."""
+    """One way to hear: ``snr_db`` None is without added noise; ``pink`` takes no recordings.
+
+    With ``reverb`` and ``snr_db`` the word goes through the room first, and the noise is measured
+    against what arrives of it.
+    """
 
     name: str
     snr_db: float | None = None
@@ -39,7 +43,7 @@ class Condition:
 
 
 def parse_condition(name: str) -> Condition:
-    """Read ``clean``, ``reverb``, ``10dB`` (recorded noise) or ``10dB-pink``.
+    """Read ``clean``, ``reverb``, ``10dB`` (recorded noise), ``10dB-pink`` or ``reverb-10dB``.
 
     Raises:
         ConfigError: none of these.
@@ -51,10 +55,13 @@ def parse_condition(name: str) -> Condition:
         return Condition(name)
     if name == "reverb":
         return Condition(name, reverb=True)
-    found = re.fullmatch(r"(-?\d{1,2}(?:\.\d)?)dB(-pink)?", name)
+    found = re.fullmatch(r"(reverb-)?(-?\d{1,2}(?:\.\d)?)dB(-pink)?", name)
     if not found:
-        raise ConfigError(f"condition {name!r}: use clean, reverb, 10dB or 10dB-pink")
-    return Condition(name, snr_db=float(found[1]), pink=bool(found[2]))
+        raise ConfigError(
+            f"condition {name!r}: use clean, reverb, 10dB, 10dB-pink, reverb-10dB or "
+            "reverb-10dB-pink"
+        )
+    return Condition(name, snr_db=float(found[2]), pink=bool(found[3]), reverb=bool(found[1]))
 
 
 def hiss(seed: int, count: int) -> Samples:
@@ -103,7 +110,9 @@ def hear(
     heard = samples.astype(np.float64)
     if condition.reverb:
         if not rirs:
-            raise ConfigError("condition 'reverb' needs impulse responses: name them with --rir")
+            raise ConfigError(
+                f"condition {condition.name!r} needs impulse responses: name them with --rir"
+            )
         heard = _in_room(heard, word, rirs[int(rng.integers(len(rirs)))])
     if condition.snr_db is not None:
         noise = _drawn(rng, len(samples), condition, noises)

@@ -90,7 +90,8 @@ def _parser() -> argparse.ArgumentParser:
     own.add_argument("--noise", type=Path, nargs="+", metavar="PATH", default=[])
     own.add_argument("--rir", type=Path, nargs="+", metavar="PATH", default=[])
     parser.add_argument("--conditions", default="clean", help="comma-separated: clean, reverb, "
-                        "10dB (recorded noise), 10dB-pink (default: clean)")  # fmt: skip
+                        "10dB (recorded noise), 10dB-pink, reverb-10dB (the room, then noise), "
+                        "reverb-10dB-pink (default: clean)")  # fmt: skip
     parser.add_argument("--target", type=float, nargs="+", default=[0.5], metavar="RATE",
                         help="false alarms per hour to find a threshold for")  # fmt: skip
     parser.add_argument("--tolerance-ms", type=int, default=700)
