@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,9 +20,10 @@ from wakeword.errors import ConfigError, WakewordError
 from wakeword_train.conditions import Condition, parse_condition
 from wakeword_train.data.splits import SPLITS_FILE
 from wakeword_train.det_plot import det_plot
+from wakeword_train.files import write_file
 from wakeword_train.judge import judge
 from wakeword_train.report.text import table
-from wakeword_train.scoring import Progress, score
+from wakeword_train.scoring import Progress, Scored, score
 from wakeword_train.testset import TestSet, read_corpus, read_lists
 
 __all__ = ["evaluate", "main"]
@@ -40,6 +39,7 @@ def evaluate(
     seed: int = 1,
     tolerance_ms: int = 700,
     runtime: str | None = None,
+    scored: Scored | None = None,
     progress: Progress = lambda *_: None,
 ) -> tuple[dict[str, Any], dict[str, bytes]]:
     """Test a bundle.
@@ -53,6 +53,7 @@ def evaluate(
         seed: of the noise and rooms.
         tolerance_ms: after the word's end within which a detection is a hit.
         runtime: as `wakeword.model.open_model` takes it.
+        scored: what was heard already, with the same settings; None hears it now.
         progress: called with (stage, done, in all).
 
     Returns:
@@ -61,10 +62,11 @@ def evaluate(
     Raises:
         WakewordError: see `wakeword_train.scoring.score`.
     """
-    detector = Detector([(bundle, words)], runtime=runtime)
-    scored = score(
-        detector, recordings, conditions, seed=seed, tolerance_ms=tolerance_ms, progress=progress
-    )
+    if scored is None:
+        scored = score(
+            Detector([(bundle, words)], runtime=runtime), recordings, conditions, seed=seed,
+            tolerance_ms=tolerance_ms, progress=progress,
+        )  # fmt: skip
     result, drawn = judge(
         bundle, scored, conditions, targets=targets, seed=seed, tolerance_ms=tolerance_ms
     )
@@ -89,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     own.add_argument("--negatives", type=Path, nargs="+", metavar="PATH", default=[])
     own.add_argument("--noise", type=Path, nargs="+", metavar="PATH", default=[])
     own.add_argument("--rir", type=Path, nargs="+", metavar="PATH", default=[])
-    parser.add_argument("--conditions", default="clean", help="comma-separated: clean, reverb, "
+    parser.add_argument("--conditions", help="comma-separated: clean, reverb, "
                         "10dB (recorded noise), 10dB-pink, reverb-10dB (the room, then noise), "
                         "reverb-10dB-pink (default: clean)")  # fmt: skip
     parser.add_argument("--target", type=float, nargs="+", default=[0.5], metavar="RATE",
@@ -99,6 +101,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--runtime", choices=["litert", "tflite-runtime", "tf", "numpy"])
     parser.add_argument("--out", type=Path, metavar="FILE.json", help="pictures go beside it "
                         "(default: BUNDLE-evaluation.json)")  # fmt: skip
+    parser.add_argument("--html", type=Path, metavar="FILE.html", help="write a report to read and "
+                        "to listen to, with a JSON beside it; conditions default to clean, 10 and "
+                        "0 dB and reverb, and without --out nothing else is written")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.add_argument("--force", action="store_true", help="overwrite what is there")
     return parser
@@ -122,46 +127,66 @@ def _recordings(args: argparse.Namespace, words: Sequence[str]) -> TestSet:
 
 def _run(args: argparse.Namespace) -> None:
     """Do what the arguments say."""
+    from wakeword_train.report import all_conditions, as_json, gather, write_report
+
     path, word = find_bundle(args.bundle)
     bundle = read_bundle(path)
     words = args.word or ([word] if word else list(bundle.words))
-    out = args.out or Path(f"{bundle.name}-evaluation.json")
-    targets = {out: None, **{_picture(out, w): w for w in words}}
+    out = args.out or (None if args.html else Path(f"{bundle.name}-evaluation.json"))
+    targets = _targets(out, args.html, words)
     for target in targets:
         if target.exists() and not args.force:
-            raise ConfigError(f"{target} exists: choose another --out, or replace it with --force")
-    conditions = [parse_condition(name.strip()) for name in args.conditions.split(",")]
-    result, pictures = evaluate(
-        bundle, _recordings(args, words), conditions,
-        words=words, targets=args.target, seed=args.seed, tolerance_ms=args.tolerance_ms,
-        runtime=args.runtime, progress=_show,
+            raise ConfigError(f"{target} exists: choose another name, or replace it with --force")
+    names = args.conditions or ("" if args.html else "clean")
+    given = [parse_condition(name.strip()) for name in names.split(",")] if names else []
+    recordings = _recordings(args, words)
+    conditions = given or all_conditions(recordings)
+    scored = score(
+        Detector([(bundle, words)], runtime=args.runtime), recordings, conditions,
+        seed=args.seed, tolerance_ms=args.tolerance_ms, progress=_show,
     )  # fmt: skip
-    text = json.dumps(result, indent=1, allow_nan=False)
-    _write(out, text.encode() + b"\n")
-    for w in words:
-        _write(_picture(out, w), pictures[w])
+    settings: dict[str, Any] = {
+        "words": words, "targets": args.target, "seed": args.seed, "runtime": args.runtime,
+        "tolerance_ms": args.tolerance_ms, "scored": scored, "progress": _show,
+    }  # fmt: skip
+    result: dict[str, Any] = {}
+    if args.html:
+        split = args.split or ("test" if args.data else None)
+        facts = gather(
+            bundle, recordings, conditions, **settings,
+            tested=_tested(args, split), chosen_here=split == "dev",
+        )  # fmt: skip
+        write_report(args.html, facts)
+        result = as_json(facts)
+    if out:
+        result, pictures = evaluate(bundle, recordings, conditions, **settings)
+        write_file(out, json.dumps(result, indent=1, allow_nan=False).encode() + b"\n")
+        for w in words:
+            write_file(_picture(out, w), pictures[w])
     print(json.dumps(result, allow_nan=False) if args.json else table(result))
     print("wrote " + ", ".join(str(target) for target in targets), file=sys.stderr)
+
+
+def _targets(out: Path | None, html: Path | None, words: Sequence[str]) -> list[Path]:
+    """List the files that will be written, each once."""
+    targets = [out, *(_picture(out, w) for w in words)] if out else []
+    if html:
+        targets += [html, html.with_suffix(".json")]
+    if len(set(targets)) < len(targets):
+        raise ConfigError(f"--out {out} and --html {html}: the JSON beside the page is in the way; "
+                          "give them different names")  # fmt: skip
+    return targets
+
+
+def _tested(args: argparse.Namespace, split: str | None) -> str:
+    """Name the recordings for the report."""
+    source = (args.data or args.positives).resolve().name
+    return f"the {split} part of {source}" if split else source
 
 
 def _picture(out: Path, word: str) -> Path:
     """Name the picture of a word."""
     return out.with_name(f"{out.stem}-{'_'.join(word.casefold().split())}.png")
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write beside the name, then rename."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, partial = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(partial).chmod(0o644)
-        Path(partial).replace(path)
-    except OSError as exc:
-        raise ConfigError(
-            f"{path}: cannot be written: {exc.strerror}; choose another --out"
-        ) from exc
 
 
 def _show(stage: str, done: int, total: int) -> None:

@@ -69,7 +69,7 @@ def gather(
         runtime: as `wakeword.model.open_model` takes it.
         tested: what the recordings are, in words.
         chosen_here: the bundle's thresholds were chosen on these recordings.
-        swallowed: by word, longer words that begin with it.
+        swallowed: by word, longer words that begin with it; None takes the bundle's own list.
         examples: misses, and false alarms, to listen to, of each word.
         scored: what was heard already, with the same settings; None hears it now.
         progress: called with (stage, done, in all).
@@ -86,11 +86,13 @@ def gather(
     result, _ = judge(
         bundle, scored, heard_as, targets=targets, seed=seed, tolerance_ms=tolerance_ms
     )
+    own = bundle.training.get("swallowed")
+    longer = swallowed or (own if isinstance(own, Mapping) else {})
     found = {}
     for done, (word, counted) in enumerate(result["words"].items()):
         progress("report", done, len(result["words"]) + 1)
         facts = _word(bundle, word, counted, scored, recordings, heard_as, seed, examples)
-        facts = replace(facts, swallowed=tuple((swallowed or {}).get(word, ())))
+        facts = replace(facts, swallowed=tuple(longer.get(word, ())))
         machine = facts.synthetic == facts.labelled + facts.estimated
         uses = uses_of(
             counted["rows"]["in use"]["conditions"], facts.long_alarms, facts.long_hours,

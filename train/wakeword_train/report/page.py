@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from wakeword.errors import ConfigError
+from wakeword_train.files import write_file
 from wakeword_train.report.charts import loss_chart
 from wakeword_train.report.facts import Cost, Example, ReportFacts, as_json
 from wakeword_train.report.markup import Content, Markup, tag
@@ -46,8 +45,8 @@ def write_report(path: Path, facts: ReportFacts) -> Path:
         facts = _fewer(facts, max(_most(facts)) // 2)
         content = page(facts)
     text = json.dumps(as_json(facts), indent=1, allow_nan=False, ensure_ascii=False)
-    _write(path, content.encode())
-    _write(beside, text.encode() + b"\n")
+    write_file(path, content.encode())
+    write_file(beside, text.encode() + b"\n")
     return beside
 
 
@@ -63,19 +62,6 @@ def _fewer(facts: ReportFacts, most: int) -> ReportFacts:
         for name, word in facts.words.items()
     }
     return replace(facts, words=words)
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write beside the name, then rename."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, partial = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(partial).chmod(0o644)
-        Path(partial).replace(path)
-    except OSError as exc:
-        raise ConfigError(f"{path}: cannot be written: {exc.strerror}; name another file") from exc
 
 
 def page(facts: ReportFacts) -> str:

@@ -38,7 +38,7 @@ def range_percent(low: float, high: float) -> str:
     """Say an interval of shares.
 
     >>> range_percent(0.0047, 0.132)
-    '0.5 to 13 %'
+    '0.47 to 13 %'
     """
     return f"{percent(low)[:-2]} to {percent(high)}"
 
@@ -47,7 +47,7 @@ def share(misses: int, clips: int, low: float, high: float) -> str:
     """Say a count of clips with its interval.
 
     >>> share(2, 52, 0.0047, 0.132)
-    '2 of 52, 3.8 % (0.5 to 13 %)'
+    '2 of 52, 3.8 % (0.47 to 13 %)'
     """
     return f"{misses} of {clips}, {percent(misses / clips)} ({range_percent(low, high)})"
 
@@ -93,6 +93,8 @@ def condition_text(name: str) -> str:
         return "as recorded"
     if name == "reverb":
         return "in another room's echo"
+    if name.startswith("reverb-"):
+        return f"in another room's echo, {condition_text(name[7:])}"
     level_db, _, pink = name.partition("dB")
     level = float(level_db)
     noise = "pink noise" if pink else "noise"
