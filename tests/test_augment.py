@@ -72,7 +72,8 @@ def test_speech_and_noise_stand_at_places_of_their_own() -> None:
 def test_a_long_tail_wraps_only_into_what_is_dropped() -> None:
     """The lead of a window is dropped, and a tail of 0.8 s must end within it."""
     from wakeword_train.data.mixing import TAIL
-    from wakeword_train.data.studio import LEAD, RIR_SAMPLES, SAMPLES
+    from wakeword_train.data.rooms import RIR_SAMPLES
+    from wakeword_train.data.studio import LEAD, SAMPLES
 
     assert RIR_SAMPLES - TAIL <= LEAD * 160
     click = np.zeros(SAMPLES, np.float32)

@@ -9,29 +9,17 @@ from wakeword.frontend import HOP, WINDOW
 from wakeword_train.data.augment import AugmentConfig, Channel, Stock, draw_channel
 from wakeword_train.data.corpus import SPOKEN, Corpus, Item
 from wakeword_train.data.mixing import bend, coloured_noise, mix, rms, warp
+from wakeword_train.data.rooms import direct
 
-__all__ = ["FRAMES", "LEAD", "SAMPLES", "Studio", "direct"]
+__all__ = ["FRAMES", "LEAD", "SAMPLES", "Studio"]
 
 FRAMES = 320  # 3.2 s
 LEAD = 50  # frames heard and dropped, so that the front end is not cold
 SAMPLES = (LEAD + FRAMES - 1) * HOP + WINDOW
-RIR_SAMPLES = 12_800  # 0.8 s
+AFTER = 4_800  # samples heard after a word, at least
 COLOURS = 9  # of generated noise, from white to brown
 COLOUR_SAMPLES = 2**18  # of each, round and round
 FloatArray = NDArray[np.float32]
-
-
-def direct(rir: FloatArray, at: int | None = None) -> FloatArray:
-    """Let an impulse response begin at its direct sound, end after 0.8 s, with energy 1.
-
-    Args:
-        rir: shape (N,).
-        at: where the direct sound is; None for the highest peak.
-    """
-    if at is None:
-        at = int(np.argmax(np.abs(rir)))
-    cut = rir[at : at + RIR_SAMPLES]
-    return np.asarray(cut / (np.sqrt(np.sum(np.square(cut, dtype=np.float64))) + 1e-9), np.float32)
 
 
 def _paste(canvas: FloatArray, samples: FloatArray, at: int) -> None:
@@ -142,7 +130,8 @@ class Studio:
         level = np.float32(0.1 / (rms(clip[first:last]) + 1e-6))
         room = SAMPLES - LEAD * HOP
         end = LEAD * HOP + int(rng.integers(room * 28 // 100, room * 78 // 100))
-        end = max(end, last - first + 800)
+        # The beginning of a phrase longer than the window is lost, its end never is.
+        end = min(max(end, last - first + 800), SAMPLES - AFTER)
         canvas = np.zeros(SAMPLES, np.float32)
         _paste(canvas, clip * level, end - last)
         word = slice(max(end - (last - first), 0), end)

@@ -7,7 +7,6 @@ and an interrupted run goes on where it stopped.
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,10 +15,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from wakeword.errors import ConfigError, WakewordError
+from wakeword.errors import ConfigError
 from wakeword.frontend import BINS, HOP, RATE_HZ, WINDOW, features
+from wakeword_train.data.arrays import load_array, remove_partial, save_array
 from wakeword_train.data.augment import USUAL, AugmentConfig
 from wakeword_train.data.corpus import SPOKEN, open_corpus
+from wakeword_train.data.rooms import build_rooms
 from wakeword_train.data.studio import FRAMES, LEAD, SAMPLES, Studio
 from wakeword_train.pool import spawn_pool
 
@@ -27,7 +28,7 @@ __all__ = ["FRAMES", "LONG_KINDS", "Group", "Windows", "build_windows", "open_wi
 
 SHARD = 500
 LONG_KINDS = (*SPOKEN, "noise")
-STALE_S = 3_600.0  # what a killed worker left half-written is this old before it is removed
+WINDOWS_A_ROOM = 100  # no more rooms are computed than would be heard in so many windows
 
 log = logging.getLogger(__name__)
 
@@ -67,10 +68,26 @@ class Windows:
 _studio: Studio | None = None  # one per worker process
 
 
-def _open_studio(corpus: str, config: AugmentConfig) -> None:
-    """Open the corpus once in each worker."""
+def _open_studio(corpus: str, config: AugmentConfig, rooms: str) -> None:
+    """Open the corpus and the rooms once in each worker."""
     global _studio
-    _studio = Studio(open_corpus(Path(corpus)), config)
+    _studio = Studio(
+        open_corpus(Path(corpus)), config, np.load(rooms, mmap_mode="r") if rooms else None
+    )
+
+
+def _build_rooms(
+    folder: Path, windows: int, seed: int, processes: int, config: AugmentConfig
+) -> str:
+    """Compute the rooms of a plan, if it has any: their file, "" for none."""
+    count = min(config.rooms, -(-windows // WINDOWS_A_ROOM))
+    if not count or not config.reverb or not config.simulated:
+        return ""
+    path = folder / f"rooms-{seed}-{count}.npy"
+    for done, total in build_rooms(path, count, seed=seed, processes=processes):
+        if done % 20 == 0 or done == total:
+            log.info("%d of %d rooms", done, total)
+    return str(path)
 
 
 def _make_shard(
@@ -93,7 +110,7 @@ def _make_shard(
                 ends[place] = min(max((end - WINDOW) // HOP + 1 - LEAD, 0), FRAMES - 1)
         feats[place] = features(samples)[LEAD : LEAD + FRAMES]
     for path, array in zip(_files(Path(out), shard), (ends, feats), strict=True):
-        save(path, array)
+        save_array(path, array)
     return len(rows), time.process_time() - began
 
 
@@ -102,43 +119,13 @@ def _files(out: Path, shard: int) -> tuple[Path, Path]:
     return out / f"ends-{shard:04d}.npy", out / f"features-{shard:04d}.npy"
 
 
-def save(path: Path, array: NDArray[np.generic]) -> None:
-    """Write an array beside its name and rename it, so that the name never holds half of it.
-
-    Raises:
-        WakewordError: it cannot be written; nothing is left behind.
-    """
-    partial = path.with_name(f"{path.stem}.{os.getpid()}.part.npy")
-    try:
-        with partial.open("wb") as file:
-            np.save(file, array)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError as exc:
-        partial.unlink(missing_ok=True)
-        raise WakewordError(
-            f"{path}: cannot write {array.nbytes / 1e6:.1f} MB ({exc}): make room on the disk and "
-            "run again; what is finished is kept"
-        ) from exc
-
-
-def load(path: Path, shape: tuple[int, ...], dtype: type[np.generic]) -> NDArray[np.generic] | None:
-    """Open an array, memory-mapped; None where the file is missing, cut short or no such array."""
-    try:
-        array: NDArray[np.generic] = np.load(path, mmap_mode="r")
-    except (OSError, ValueError, EOFError):
-        return None
-    return array if array.shape == shape and array.dtype == dtype else None
-
-
 def _load_shard(
     out: Path, shard: int, total: int
 ) -> tuple[NDArray[np.generic] | None, NDArray[np.generic] | None]:
     """Open both files of a shard of a plan of so many windows."""
     count = min(SHARD, total - shard * SHARD)
     ends, feats = _files(out, shard)
-    return load(ends, (count,), np.int16), load(feats, (count, FRAMES, BINS), np.uint16)
+    return load_array(ends, (count,), np.int16), load_array(feats, (count, FRAMES, BINS), np.uint16)
 
 
 def _rows(groups: Sequence[Group], seed: int) -> NDArray[np.int64]:
@@ -166,7 +153,8 @@ def build_windows(
     """Make the shards of a plan that are not there yet, or are damaged.
 
     Args:
-        out: folder of the shards; it belongs to these arguments and no others.
+        out: folder of the shards; it belongs to these arguments and no others. Computed rooms are
+            kept beside it, for other plans of the same seed.
         corpus: folder of the corpus.
         groups: what to cut from which of its items.
         seed: of everything drawn.
@@ -180,9 +168,7 @@ def build_windows(
         WakewordError: the disk is full, or a worker was killed; run again, and it goes on.
     """
     out.mkdir(parents=True, exist_ok=True)
-    for left in out.glob("*.part.npy"):
-        if time.time() - left.stat().st_mtime > STALE_S:
-            left.unlink(missing_ok=True)
+    remove_partial(out)
     table = _rows(groups, seed)
     done = 0
     jobs: list[tuple[int, list[tuple[int, int, int]]]] = []
@@ -201,8 +187,9 @@ def build_windows(
     yield done, len(table)
     if not jobs:
         return
+    rooms = _build_rooms(out.parent, len(table), seed, processes, augment)
     began, made, spent_s = time.monotonic(), 0, 0.0
-    with spawn_pool(processes, _open_studio, (str(corpus), augment)) as pool:
+    with spawn_pool(processes, _open_studio, (str(corpus), augment, rooms)) as pool:
         futures = [pool.submit(_make_shard, str(out), shard, rows, seed) for shard, rows in jobs]
         for future in futures:
             count, cpu_s = future.result()
