@@ -83,6 +83,8 @@ def _run(arguments: list[str]) -> int:
         parser.error("--stdin is no device and has one channel: leave --device and --channel out")
     if args.command == "score" and args.plot is not None and args.json:
         parser.error("--plot draws in place of the table: leave --json out")
+    if args.command == "record":
+        _check_record(parser, args)
     if args.verbose:
         log.setLevel(logging.DEBUG)
     elif args.quiet:
@@ -94,6 +96,21 @@ def _run(arguments: list[str]) -> int:
 
     code: int = getattr(commands, args.command)(args)
     return code
+
+
+def _check_record(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """Leave with a usage error where options of ``record`` contradict each other."""
+    if not (args.phrase or args.negative):
+        parser.error("say which phrase to record; for ordinary sound without it: --negative")
+    if args.negative and args.count is not None:
+        parser.error("--negative records by time: --minutes in place of --count")
+    if args.minutes is not None and (args.files or not args.negative):
+        parser.error("--minutes is for --negative with a microphone: leave it out")
+    if args.files and (args.device is not None or args.yes):
+        parser.error("--from reads files and asks nothing: leave --device and --yes out")
+    for name in ("count", "minutes"):
+        if (value := getattr(args, name)) is not None and not 0 < value < 10_000:
+            parser.error(f"--{name} {value}: need more than 0 and less than 10000")
 
 
 def _installed(module: str) -> bool:
@@ -210,6 +227,38 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("file", metavar="FILE")
     score.add_argument("--plot", metavar="PNG", help="draw a picture in place of the table")
     score.add_argument("--force", action="store_true", help="replace a picture that exists")
+
+    record = commands.add_parser(
+        "record",
+        parents=[common],
+        help="record clips of your own",
+        description="Record clips of a phrase, guided; or of the ordinary sound of a room.",
+    )
+    record.add_argument("phrase", nargs="?", metavar="PHRASE", help="what to say")
+    record.add_argument("--speaker", default="me", metavar="NAME", help="who speaks (me)")
+    record.add_argument(
+        "--count", type=int, metavar="N", help="clips there should be in the end (20)"
+    )
+    record.add_argument("--out", default="recordings", metavar="DIR", help="where (recordings)")
+    record.add_argument(
+        "--from",
+        dest="files",
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="cut these recordings into clips, in place of a microphone",
+    )
+    record.add_argument(
+        "--negative", action="store_true", help="ordinary sound, in which nobody says the phrase"
+    )
+    record.add_argument("--minutes", type=float, metavar="M", help="how much of it to record (5)")
+    record.add_argument("--device", metavar="D", help="index or part of the name of a microphone")
+    record.add_argument(
+        "--channel", type=int, metavar="N", help="channel to hear, from 0; default: all, mixed"
+    )
+    record.add_argument(
+        "-y", "--yes", action="store_true", help="keep what passes, without asking for a key"
+    )
 
     commands.add_parser("devices", parents=[common], help="list what can record")
     commands.add_parser("models", parents=[common], help="list the models that come with this")

@@ -23,7 +23,7 @@ from wakeword.errors import AudioFormatError, ConfigError
 from wakeword.quiet import quiet_runtime
 from wakeword.sources import Chunk, raw_chunks
 
-__all__ = ["detect", "devices", "info", "listen", "models", "score"]
+__all__ = ["detect", "devices", "info", "listen", "models", "record", "score"]
 
 DEFAULT_MODEL = "computer_jarvis"
 CHUNK = RATE_HZ  # samples read from a file at once
@@ -202,6 +202,13 @@ def devices(args: argparse.Namespace) -> int:
     else:
         log.warning("nothing here can record; plug in a microphone")
     return 0
+
+
+def record(args: argparse.Namespace) -> int:
+    """Record clips of one's own."""
+    from wakeword import record as module
+
+    return module.record(args)
 
 
 def models(args: argparse.Namespace) -> int:
