@@ -37,11 +37,11 @@ def versions(names: Sequence[str]) -> str:
     return ", ".join(found)
 
 
-def put_section(path: Path, name: str, text: str) -> None:
-    """Write one section of a page and leave the others as they are."""
+def put_section(path: Path, name: str, text: str, head: str = HEAD) -> None:
+    """Write one section of a page and leave the others as they are; ``head`` begins a new page."""
     begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
     section = f"{begin}\n{text.strip()}\n{end}"
-    page = path.read_text(encoding="utf-8") if path.is_file() else HEAD
+    page = path.read_text(encoding="utf-8") if path.is_file() else head
     pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
     if pattern.search(page):
         page = pattern.sub(lambda _: section, page)
