@@ -59,7 +59,7 @@ def det_chart(word: str, facts: WordFacts, peers: Sequence[Peer]) -> Markup:
             y_text=percent,
         ),
         tag("text", "false alarms an hour", x=238, y=316, text_anchor="middle"),
-        tag("text", "missed", x=41, y=10, text_anchor="end"),
+        tag("text", "missed", x=0, y=11),
     ]  # fmt: skip
     for number, (name, misses) in enumerate(curve["misses"].items()):
         clips = curve["clips"][name]

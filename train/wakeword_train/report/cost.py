@@ -32,9 +32,10 @@ _INSTRUCTIONS = (
     ("Cortex-M4, C99 with SMLAD -O2", 237_000),
     ("Cortex-M55, C99 with MVE", 120_000),
 )
-_MCU_HOW = (
-    "multiply-adds a second x instructions per multiply-add, counted with QEMU on our C99 step of "
-    "another, smaller model; without the front end; no cycle was measured"
+_MCU_BASIS = (
+    "The multiply-adds a second of this model, times the instructions that each took in our C99 "
+    "step of another, smaller model, counted with QEMU. Without the front end; a core takes one cycle "
+    "for an instruction at best, and no cycle was measured."
 )
 # How many times longer one core of a board takes than one of a PC. A Pi 4 is taken as 3 to 5 times
 # slower (an assumption); the other boards stand to it as in sysbench 1.0.20 on one core, 687 / 1478
@@ -46,9 +47,9 @@ _SLOWER = (
     ("Raspberry Pi 4", (3.0, 5.0)),
     ("Raspberry Pi 5", (1.6, 2.7)),
 )
-_PI_HOW = (
-    "the time measured here x {low:g} to {high:g}: taken from clock rates and published "
-    "benchmarks, not measured"
+_PI_BASIS = (
+    "The time measured here, times how much longer one core may take: taken from clock rates, "
+    "published benchmarks of the boards, and a Pi 4 taken as 3 to 5 times slower than a PC."
 )
 _PC = ("x86_64", "amd64")
 
@@ -132,12 +133,13 @@ def estimates(per_s: float, cpu_ms_per_s: float, machine: str) -> list[Estimate]
     if machine.lower() in _PC:
         for board, (low, high) in _SLOWER:
             ends = f"{cpu_ms_per_s * low / 10:.1f} to {cpu_ms_per_s * high / 10:.1f}"
-            how = _PI_HOW.format(low=low, high=high)
-            found.append(Estimate(board, f"{ends} % of one core", how))
+            factor = f"{low:g} to {high:g} times as long"
+            found.append(Estimate(board, f"{ends} % of one core", factor, _PI_BASIS))
     for core, counted in _INSTRUCTIONS:
         millions = per_s * counted / _COUNTED / 1e6
         cost = f"{millions:.0f} million instructions a second: {millions:.0f} % of 100 million"
-        found.append(Estimate(core, cost, _MCU_HOW))
+        factor = f"{counted / _COUNTED:.1f} instructions for a multiply-add"
+        found.append(Estimate(core, cost, factor, _MCU_BASIS))
     return found
 
 

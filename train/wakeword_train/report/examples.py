@@ -6,7 +6,7 @@ import base64
 import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,9 +28,10 @@ ALIKE = 2  # of one speaker, or of one label, while there are others
 ROWS, COLUMNS, LEVELS, RANGE_DB = 64, 300, 24, 60.0
 
 Samples = NDArray[np.int16]
+T = TypeVar("T")
 
 
-def choose(ranked: Iterable[Outcome | Alarm], most: int, alike: Callable[..., str]) -> list[int]:
+def choose(ranked: Iterable[T], most: int, alike: Callable[[T], str]) -> list[int]:
     """Take the first of a ranking, no more than two of a kind while there are others.
 
     Returns:

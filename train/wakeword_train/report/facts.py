@@ -156,11 +156,12 @@ class WordFacts:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What it would cost on another machine: not measured, and how it was worked out."""
+    """What it would cost on another machine: not measured, but ``basis`` times ``factor``."""
 
     machine: str
     cost: str
-    how: str
+    factor: str
+    basis: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

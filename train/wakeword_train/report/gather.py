@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -169,6 +169,6 @@ def _word(
     )  # fmt: skip
 
 
-def _kind(by_file: Mapping[str, Recording]) -> Any:
+def _kind(by_file: Mapping[str, Recording]) -> Callable[[Alarm], str]:
     """Tell false alarms apart by the label that set them off, or the file where it has none."""
     return lambda alarm: by_file[alarm.piece[1]].label or alarm.piece[1]

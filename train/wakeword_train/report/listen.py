@@ -17,11 +17,14 @@ def listen(word: str, facts: WordFacts) -> Markup:
     """Show what to listen to."""
     missed = sum(not one.fired for one in facts.misses)
     fired = sum(one.fired for one in facts.alarms)
+    row = facts.rows["in use"]
+    misses = sum(hits["misses"] for hits in row["conditions"].values())
+    alarms = row["all_conditions"]["false_alarms"]
     return fragment(
         tag("h3", "Listen: missed words"),
         tag(
             "p",
-            f"{count(missed, 'miss', 'misses')}: the lowest score of each condition in turn, each "
+            f"{missed} of {count(misses, 'miss', 'misses')}: the lowest score of each condition in turn, each "
             "recording once, at most two of a speaker while there are others. Exactly as the "
             "detector heard them, noise and all. Green: the word; dashed red: the threshold.",
             "" if missed == len(facts.misses) else " Then those heard with the lowest scores.",
@@ -30,7 +33,7 @@ def listen(word: str, facts: WordFacts) -> Markup:
         tag("h3", "Listen: false alarms"),
         tag(
             "p",
-            f"{count(fired, 'false alarm')}: the highest scores, at most two of a label while "
+            f"{fired} of {count(alarms, 'false alarm')}: the highest scores, at most two of a label while "
             "there are others; from 2 s before.",
             "" if fired == len(facts.alarms) else " Then where it came nearest to one.",
         ),

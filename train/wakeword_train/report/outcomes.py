@@ -57,9 +57,9 @@ class Alarm:
 
     @property
     def piece(self) -> tuple[int, str]:
-        """Start and file of the recording that set it off, the last one begun; (0, "") unknown."""
+        """Start and file of the recording that set it off: the last one begun, or the first."""
         begun = [piece for piece in self.stream.pieces if piece[0] <= self.index]
-        return begun[-1] if begun else (0, "")
+        return begun[-1] if begun else self.stream.pieces[0]
 
 
 def outcome_of(utterance: Utterance, config: DecisionConfig, *, strict: bool = False) -> Outcome:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from pprint import pformat
 from typing import Any
 
 from wakeword.errors import ConfigError
@@ -41,13 +42,18 @@ def write_report(path: Path, facts: ReportFacts) -> Path:
     if beside == path:
         raise ConfigError(f"{path}: name the page, such as report.html; its JSON lies beside it")
     content = page(facts)
-    while len(content.encode()) > MOST_BYTES and any(_most(facts)):
+    while len(_bytes(content)) > MOST_BYTES and any(_most(facts)):
         facts = _fewer(facts, max(_most(facts)) // 2)
         content = page(facts)
     text = json.dumps(as_json(facts), indent=1, allow_nan=False, ensure_ascii=False)
-    write_file(path, content.encode())
-    write_file(beside, text.encode() + b"\n")
+    write_file(path, _bytes(content))
+    write_file(beside, _bytes(text + "\n"))
     return beside
+
+
+def _bytes(text: str) -> bytes:
+    """Encode text; what in a file name is no character is written as its escape."""
+    return text.encode("utf-8", "backslashreplace")
 
 
 def _most(facts: ReportFacts) -> list[int]:
@@ -139,15 +145,17 @@ def _cost(cost: Cost) -> Markup:
             f"{cost.measured}",
         ],
     ]  # fmt: skip
-    guessed = [[e.machine, e.cost, e.how] for e in cost.estimates]
+    heads = ["machine", "estimate", "factor"]
+    guessed = [
+        body([[e.machine, e.cost, e.factor] for e in cost.estimates if e.basis == basis], basis,
+             columns=len(heads))
+        for basis in dict.fromkeys(e.basis for e in cost.estimates)
+    ]  # fmt: skip
     return tag(
         "section",
         tag("h2", "Size and cost", id="cost"),
         table("Counted and measured.", ["what", "how much", "how"], [body(rows)]),
-        table(
-            "Estimates. Nothing was measured on these machines.",
-            ["machine", "estimate", "how it was worked out"], [body(guessed)],
-        ),
+        table("Estimates. Nothing was measured on these machines.", heads, guessed),
         aria_labelledby="cost",
     )  # fmt: skip
 
@@ -166,7 +174,7 @@ def _training(training: Mapping[str, Any]) -> Markup:
         if value not in (None, "")
     ]  # fmt: skip
     if rows:
-        parts.append(table("The run.", ["what", "value"], [body(rows)]))
+        parts.append(table("The run: what it started from.", ["what", "value"], [body(rows)]))
     losses = training.get("loss")
     if isinstance(losses, Sequence) and losses and all(isinstance(v, int | float) for v in losses):
         fit = recipe.get("fit")
@@ -184,7 +192,7 @@ def _training(training: Mapping[str, Any]) -> Markup:
         took = [[str(name), _duration(value)] for name, value in stages.items()]
         parts.append(table("Stages and the time they took.", ["stage", "time"], [body(took)]))
     if training:
-        text = json.dumps(training, indent=1, ensure_ascii=False)
+        text = pformat(dict(training), width=100, compact=True, sort_dicts=False)
         parts.append(details("Everything the bundle says of its training", tag("pre", text)))
     else:
         parts.append(tag("p", "The bundle does not say how it was trained."))

@@ -23,7 +23,7 @@ def body(rows: Iterable[Row], head: Content = "", *, numbers: Sequence[int] = ()
     """Make a group of rows; the first cell of each names it. ``numbers``: columns set right."""
     found = []
     if head:
-        cell = tag("th", head, colspan=str(columns), scope="rowgroup")
+        cell = tag("th", tag("span", head), colspan=str(columns), scope="rowgroup")
         found.append(tag("tr", cell, class_="head"))
     for row in rows:
         cells = [tag("th", row[0], scope="row")]
@@ -43,8 +43,9 @@ def table(
         tag("th", head, scope="col", class_="n" if place in numbers else None)
         for place, head in enumerate(heads)
     ]
-    inner = tag("table", tag("caption", caption), tag("thead", tag("tr", *cells)), *bodies)
-    return tag("div", inner, class_="scroll", tabindex="0", role="region", aria_label=caption)
+    inner = tag("table", tag("thead", tag("tr", *cells)), *bodies, aria_label=caption)
+    scrolled = tag("div", inner, class_="scroll", tabindex="0", role="region", aria_label=caption)
+    return tag("figure", tag("figcaption", caption), scrolled)
 
 
 def details(summary: str, *content: Content) -> Markup:

@@ -14,7 +14,7 @@ from wakeword_train.report.groups import false_alarms, groups
 from wakeword_train.report.listen import listen
 from wakeword_train.report.markup import Markup, fragment, tag
 from wakeword_train.report.say import count, percent, range_percent, rate
-from wakeword_train.report.table import badge, body, table
+from wakeword_train.report.table import badge
 from wakeword_train.report.trade_off import trade_off
 
 __all__ = ["summary_card", "word_section"]
@@ -90,12 +90,15 @@ def word_section(word: str, facts: WordFacts, anchor: str) -> Markup:
 
 def _recommendation(facts: WordFacts) -> Markup:
     """Say what it is good for, and what to do next."""
-    rows = []
+    uses = []
     for use in facts.uses:
-        needs = [
-            tag("li", badge(*ANSWERS[n.answer]), f" {n.what}: {n.found}") for n in use.needs
-        ]  # fmt: skip
-        rows.append([use.name, badge(*ANSWERS[use.answer]), tag("ul", *needs, class_="plain")])
+        needs = []
+        for need in use.needs:
+            level, text = ANSWERS[need.answer]
+            answer = tag("b", text, class_=level)
+            needs.append(tag("li", f"{need.what}: {need.found}. ", answer))
+        name = tag("h4", use.name, " ", badge(*ANSWERS[use.answer]))
+        uses.append(tag("section", name, tag("ul", *needs, class_="plain"), class_="card use"))
     found = [
         tag(
             "li",
@@ -108,12 +111,13 @@ def _recommendation(facts: WordFacts) -> Markup:
     ]
     return fragment(
         tag("h3", "Is it good enough?"),
-        table(
+        tag(
+            "p",
             "Yes: the whole 95 % interval keeps the limit. Probably: the figure does, the interval "
-            "reaches past it. The answer of a place is its weakest one.",
-            ["for", "answer", "what that takes, and what was found"],
-            [body(rows)],
+            "reaches past it. Not known: too little was heard. The weakest answer counts.",
+            class_="soft",
         ),
+        tag("div", *uses, class_="cards uses"),
         tag("h3", "What the figures say, and what to do next"),
         tag("ul", *found, class_="advice"),
     )
