@@ -230,6 +230,22 @@ def test_the_label_lies_at_the_end_of_the_word(made: tuple[Path, Corpus], tmp_pa
         assert tone[max(end - 20, 0) : end - 2].min() > 4 * tone[end + 3]
 
 
+def test_computed_rooms_are_kept_beside_the_windows(
+    made: tuple[Path, Corpus], tmp_path: Path
+) -> None:
+    pytest.importorskip("pyroomacoustics")
+    wet = AugmentConfig(reverb=1.0, simulated=1.0)
+    rooms = tmp_path / "rooms-3-1.npy"  # of seed 3, one for up to 100 windows
+    written = []
+    for out in (tmp_path / "a", tmp_path / "b"):
+        list(build_windows(out, made[0], GROUPS, seed=3, processes=1, augment=wet))
+        written.append(rooms.stat().st_mtime_ns)
+    assert written[0] == written[1]
+    assert _bytes(tmp_path / "a") == _bytes(tmp_path / "b")
+    _build(tmp_path / "dry", made[0])
+    assert _bytes(tmp_path / "a") != _bytes(tmp_path / "dry")
+
+
 def test_an_empty_plan_is_no_error(made: tuple[Path, Corpus], tmp_path: Path) -> None:
     assert _build(tmp_path, made[0], ()) == [(0, 0)]
     opened = open_windows(tmp_path, (), seed=3)

@@ -101,7 +101,7 @@ def _make_shard(
     for place, (number, index, label) in enumerate(rows):
         rng = np.random.default_rng([seed, number])
         item = _studio.corpus.items[index]
-        if item.kind in LONG_KINDS:
+        if item.kind in (*LONG_KINDS, "music"):
             samples = _studio.long(rng, item)
         else:
             samples, end = _studio.word(rng, item)
