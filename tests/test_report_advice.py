@@ -109,6 +109,8 @@ def test_a_condition_is_named_only_where_intervals_do_not_overlap() -> None:
     room = say("condition", facts({"clean": (1, 60), "reverb": (30, 60)}))
     assert "from 3 m away" in room
     assert found("condition", advise("p", facts({"clean": (1, 20), "0dB": (4, 20)}))) is None
+    pink = say("condition", facts({"clean": (1, 60), "0dB-pink": (30, 60)}))
+    assert "a fan), noise as loud as the voice" in pink
 
 
 def test_voices_are_named_only_where_intervals_do_not_overlap() -> None:
@@ -126,6 +128,13 @@ def test_voices_are_named_only_where_intervals_do_not_overlap() -> None:
 def test_groups_of_one_or_two_clips_are_not_compared() -> None:
     groups = [group("speaker", "ann", 2, 2), group("speaker", "bob", 0, 400)]
     assert found("speaker", advise("p", facts(groups=groups))) is None
+
+
+def test_the_worst_of_many_speakers_is_not_called_worse_for_that() -> None:
+    one, many = [group("speaker", "ann", 4, 4)], [group("speaker", "rest", 30, 180)]
+    assert "speaker ann" in say("speaker", facts(groups=one + many))
+    split = [group("speaker", f"p{n}", 1, 6) for n in range(30)]
+    assert found("speaker", advise("p", facts(groups=one + split))) is None
 
 
 def test_at_most_three_speakers_are_named_and_the_most_missed_first() -> None:

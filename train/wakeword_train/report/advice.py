@@ -1,6 +1,7 @@
 """What the figures say in plain words, and what to do next. Each rule looks at counts alone.
 
-A group or condition is called worse only where the exact 95 % intervals do not overlap.
+A condition is called worse only where the exact 95 % intervals do not overlap, a group only where
+those do not that are widened for the number of groups.
 """
 
 from __future__ import annotations
@@ -126,7 +127,8 @@ def _noise(word: str, facts: WordFacts) -> Iterator[Advice]:
     where = (
         "from 3 m away and from the next room"
         if name.startswith("reverb")
-        else f"in three noisy places (a running tap, television, a fan), {condition_text(name)}"
+        else "in three noisy places (a running tap, television, a fan), "
+        + condition_text(name.removesuffix("-pink"))
     )
     yield Advice(
         "condition", "bad" if hits["frr"] > 0.2 else "warn",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from wakeword.intervals import share_interval
+from wakeword.intervals import LEVEL, share_interval
 from wakeword_train.report.facts import Advice, Group, WordFacts
 from wakeword_train.report.say import count, share
 
@@ -36,18 +36,24 @@ def voices(word: str, facts: WordFacts) -> Iterator[Advice]:
 
 
 def _compared(group: Group, groups: list[Group]) -> tuple[float, str, str] | None:
-    """Compare a group with the rest under each condition: gap, name and text of the clearest."""
+    """Compare a group with the rest under each condition: gap, name and text of the clearest.
+
+    Of many groups one is the worst by chance: the intervals that must not overlap are those that
+    all groups together leave with 95 % (Bonferroni).
+    """
     best = None
+    level = 1 - (1 - LEVEL) / len(groups)
     for name, own in group.shares.items():
         rest = [g.shares[name] for g in groups if g is not group and name in g.shares]
         misses, clips = sum(s.misses for s in rest), sum(s.clips for s in rest)
         if own.clips < FEWEST or clips < FEWEST:
             continue
-        low, high = share_interval(misses, clips)
-        if own.low > high and (best is None or own.low - high > best[0]):
+        gap = share_interval(own.misses, own.clips, level)[0]
+        gap -= share_interval(misses, clips, level)[1]
+        if gap > 0 and (best is None or gap > best[0]):
             own_text = share(own.misses, own.clips, own.low, own.high)
-            text = f"at {name} {own_text}; all others {share(misses, clips, low, high)}"
-            best = (own.low - high, group.name, text)
+            rest_text = share(misses, clips, *share_interval(misses, clips))
+            best = (gap, group.name, f"at {name} {own_text}; all others {rest_text}")
     return best
 
 
@@ -67,7 +73,8 @@ def _voice_text(sort: str, origin: str, name: str, text: str) -> tuple[str, str]
         )
     return (
         f"The {kind}speaker {name} is missed far more often than the others: {text}.",
-        f"Listen to {name} below, and record {CLIPS_EACH} clips each of people who speak alike.",
+        f"Listen to the recordings of {name}, and record {CLIPS_EACH} clips each of people who "
+        "speak alike.",
     )
 
 

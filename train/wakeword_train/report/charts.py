@@ -11,7 +11,7 @@ import numpy as np
 from wakeword.intervals import share_interval
 from wakeword_train.report.chart import DASHES, Frame, Scale, chart, interval, mark, path
 from wakeword_train.report.facts import Example, Peer, WordFacts
-from wakeword_train.report.markup import Markup, fragment, tag
+from wakeword_train.report.markup import Markup, tag
 from wakeword_train.report.say import percent
 
 __all__ = ["det_chart", "example_chart", "interval_bar", "key", "latency_chart", "loss_chart"]
@@ -51,14 +51,14 @@ def det_chart(word: str, facts: WordFacts, peers: Sequence[Peer]) -> Markup:
     left = min([0.4 / hours, *(0.8 * rate for rate in known)])
     right = max(10.0, 4 * _point(facts.rows["in use"])["fa_high"])
     floor = min(0.5 / max(curve["clips"].values()), *(p.frr for p in peers), 0.02) * 0.8
-    frame = Frame(Scale(left, right, 46, 432, log=True), Scale(floor, 1.0, 284, 22, log=True))
+    frame = Frame(Scale(left, right, 46, 404, log=True), Scale(floor, 1.0, 284, 22, log=True))
     parts = [
         tag("rect", x=46, y=22, width=frame.x(1 / hours) - 46, height=262, class_="unverified"),
         frame.grid(
             [d for d in DECADES if left <= d <= right], [s for s in SHARES if s >= floor],
             y_text=percent,
         ),
-        tag("text", "false alarms an hour", x=238, y=316, text_anchor="middle"),
+        tag("text", "false alarms an hour", x=225, y=316, text_anchor="middle"),
         tag("text", "missed", x=0, y=11),
     ]  # fmt: skip
     for number, (name, misses) in enumerate(curve["misses"].items()):
@@ -66,6 +66,7 @@ def det_chart(word: str, facts: WordFacts, peers: Sequence[Peer]) -> Markup:
         shares = np.maximum(misses, 0.5) / clips
         ends = np.array([share_interval(int(m), clips) for m in misses])
         order = np.lexsort((-shares, rates))
+        order = order[rates[order] <= right]
         upper = frame.points(zip(rates[order], ends[order, 1], strict=True))
         lower = frame.points(zip(rates[order], ends[order, 0], strict=True))
         parts.append(path([*upper, *lower[::-1]], closed=True, class_=f"band c{number}"))
@@ -74,9 +75,7 @@ def det_chart(word: str, facts: WordFacts, peers: Sequence[Peer]) -> Markup:
     for row_name, row in facts.rows.items():
         if "refused" not in row:
             parts += _operating(frame, row, in_use=row_name == "in use")
-    for number, peer in enumerate(peers, start=1):
-        at = frame.x(peer.fa_per_hour or left), frame.y(peer.frr)
-        parts.append(_peer(at, number, known=peer.fa_per_hour is not None))
+    parts += _peers(frame, peers)
     described = "; ".join(
         f"{name}: {percent(hits['frr'])} missed" for name, hits in _in_use(facts).items()
     )
@@ -122,20 +121,29 @@ def _operating(frame: Frame, row: Mapping[str, Any], *, in_use: bool) -> list[Ma
         low, high = total["fa_low"], total["fa_high"]
         parts.append(interval(frame.x, low, high, above, class_="across"))
         right = frame.x(high) + 5
-        if right < 390:
+        if right < 370:
             parts.append(tag("text", "in use", x=right, y=above + 4, class_="strong"))
     return parts
 
 
-def _peer(at: tuple[float, float], number: int, *, known: bool) -> Markup:
-    """Mark what another engine reports: a cross, or an arrow at the left where no rate is known."""
-    x, y = at
-    cross = f"M{x - 4:.1f} {y - 4:.1f}l8 8m0 -8l-8 8"
-    arrow = f"M{x:.1f} {y:.1f}h12m-4 -4l4 4l-4 4"
-    return fragment(
-        tag("path", d=cross if known else arrow, class_="peer"),
-        tag("text", str(number), x=x + 15, y=y - 5, class_="strong"),
-    )
+def _peers(frame: Frame, peers: Sequence[Peer]) -> list[Markup]:
+    """Mark what others report: a cross, or an arrow at the right where no rate is known."""
+    parts = []
+    free = [0.0, 0.0, 0.0]  # below which height each column of numbers is free
+    for number, peer in sorted(enumerate(peers, start=1), key=lambda pair: -pair[1].frr):
+        y = frame.y(peer.frr)
+        if peer.fa_per_hour is None:
+            x = frame.x.stop
+            d = f"M{x + 12:.1f} {y:.1f}h-11m4 -4l-4 4l4 4"
+            column = next((n for n, height in enumerate(free) if y >= height), 0)
+            free[column] = y + 11
+            at = x + 14 + 9 * column, y + 4
+        else:
+            x = frame.x(peer.fa_per_hour)
+            d, at = f"M{x - 4:.1f} {y - 4:.1f}l8 8m0 -8l-8 8", (x + 7, y - 4)
+        parts.append(tag("path", d=d, class_="peer"))
+        parts.append(tag("text", str(number), x=at[0], y=at[1], class_="strong"))
+    return parts
 
 
 def latency_chart(word: str, facts: WordFacts) -> Markup:

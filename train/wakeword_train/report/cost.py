@@ -34,8 +34,8 @@ _INSTRUCTIONS = (
 )
 _MCU_BASIS = (
     "The multiply-adds a second of this model, times the instructions that each took in our C99 "
-    "step of another, smaller model, counted with QEMU. Without the front end; a core takes one cycle "
-    "for an instruction at best, and no cycle was measured."
+    "step of another, smaller model, counted with QEMU. Without the front end; a core takes one "
+    "cycle for an instruction at best, and no cycle was measured."
 )
 # How many times longer one core of a board takes than one of a PC. A Pi 4 is taken as 3 to 5 times
 # slower (an assumption); the other boards stand to it as in sysbench 1.0.20 on one core, 687 / 1478

@@ -17,7 +17,7 @@ from wakeword_train.report.advice import advise
 from wakeword_train.report.cost import cost_of
 from wakeword_train.report.examples import alarm_example, choose, choose_misses, miss_examples
 from wakeword_train.report.facts import ReportFacts, WordFacts
-from wakeword_train.report.outcomes import alarms_of, near_alarms, outcome_of
+from wakeword_train.report.outcomes import Alarm, alarms_of, near_alarms, outcome_of
 from wakeword_train.report.peers import peers_of
 from wakeword_train.report.uses import long_sound, uses_of
 from wakeword_train.report.voices import groups_of, voice_of

@@ -24,17 +24,18 @@ def listen(word: str, facts: WordFacts) -> Markup:
         tag("h3", "Listen: missed words"),
         tag(
             "p",
-            f"{missed} of {count(misses, 'miss', 'misses')}: the lowest score of each condition in turn, each "
-            "recording once, at most two of a speaker while there are others. Exactly as the "
-            "detector heard them, noise and all. Green: the word; dashed red: the threshold.",
+            f"{missed} of {count(misses, 'miss', 'misses')}: the lowest score of each condition in "
+            "turn, each recording once, at most two of a speaker while there are others. Exactly "
+            "as the detector heard them, noise and all. Green: the word; dashed red: the "
+            "threshold.",
             "" if missed == len(facts.misses) else " Then those heard with the lowest scores.",
         ),
         tag("div", *(_example(e, facts, word) for e in facts.misses), class_="examples"),
         tag("h3", "Listen: false alarms"),
         tag(
             "p",
-            f"{fired} of {count(alarms, 'false alarm')}: the highest scores, at most two of a label while "
-            "there are others; from 2 s before.",
+            f"{fired} of {count(alarms, 'false alarm')}: the highest scores, at most two of a "
+            "label while there are others; from 2 s before.",
             "" if fired == len(facts.alarms) else " Then where it came nearest to one.",
         ),
         tag("div", *(_example(e, facts, word) for e in facts.alarms), class_="examples"),

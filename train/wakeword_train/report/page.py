@@ -16,6 +16,7 @@ from wakeword_train.report.facts import Cost, Example, ReportFacts, as_json
 from wakeword_train.report.markup import Content, Markup, tag
 from wakeword_train.report.say import and_list, condition_text, count
 from wakeword_train.report.table import body, details, table
+from wakeword_train.report.uses import LONG
 from wakeword_train.report.word_page import summary_card, word_section
 
 __all__ = ["MOST_BYTES", "page", "write_report"]
@@ -251,6 +252,10 @@ def _method(facts: ReportFacts) -> Markup:
         f"{settings['tolerance_ms']} ms after its end; one hit per recording.",
         "A false alarm is one event, not a window or a frame. Single words are joined into streams "
         "with pauses; hours count the recordings alone. Negatives are heard clean.",
+        f"Long sound is what lasts {LONG / 16_000:g} s or more in one recording, joined words not "
+        "among it. What a word is good enough for is answered with its false alarms in long "
+        "sound; short noises and words one a second are harder than any room. They are listed all "
+        "the same.",
         "Intervals are exact, 95 %: Clopper-Pearson for shares, Garwood for rates. They count "
         "recordings as independent, which those of one person are not.",
         "Nothing fired means at most 3.7 / hours, not never. A rate below one event in the hours "

@@ -14,7 +14,7 @@ __all__ = ["peers_of"]
 
 _PICOVOICE = "https://github.com/Picovoice/wake-word-benchmark"
 _MICRO = "https://github.com/kahrendt/microWakeWord"
-_ALEXA = "Picovoice's recordings of alexa, pink noise; at the engine's own threshold"
+_ALEXA = "the published model at its own threshold, recordings of alexa, pink noise"
 _SIX = ("alexa", "computer", "jarvis", "smart_mirror", "snowboy", "view_glass")
 
 
@@ -29,7 +29,7 @@ def _peer(
     )  # fmt: skip
 
 
-_OWN = "reported for the published models"
+_OWN = "recordings: Picovoice"
 _ALL: tuple[tuple[tuple[str, ...], Peer], ...] = (
     *(
         (("alexa",), _peer(engine, condition, heard, _ALEXA, _OWN, _PICOVOICE))

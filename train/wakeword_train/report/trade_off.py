@@ -109,7 +109,7 @@ def _peers(facts: WordFacts) -> Markup:
     ]  # fmt: skip
     return table(
         "What others report. Other recordings, other noise, other counting: a hint, no comparison. "
-        "In the chart a cross, or an arrow at the left edge where false alarms are not stated.",
+        "In the chart a cross, or an arrow at the right edge where false alarms are not stated.",
         ["engine", "condition", "missed", "false alarms an hour", "measured on", "source"],
         [body(rows)],
     )

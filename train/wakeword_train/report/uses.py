@@ -13,7 +13,7 @@ from wakeword_train.report.outcomes import Alarm
 from wakeword_train.report.say import per_hour, percent, range_percent
 from wakeword_train.scoring import OTHER_WORDS, SAME_WORDS
 
-__all__ = ["ANSWERS", "hours_to_claim", "long_sound", "uses_of"]
+__all__ = ["ANSWERS", "LONG", "hours_to_claim", "long_sound", "uses_of"]
 
 ANSWERS = ("no", "unlikely", "unknown", "likely", "shown")  # the weakest first
 LONG = 160_000  # samples, 10 s: the shortest recording that is long sound
