@@ -42,9 +42,7 @@ class Sibling:
 
 SIBLINGS = {
     "train": Sibling("wakeword_train.cli", "train", ("tensorflow",), "train a word of your own"),
-    "synth": Sibling(
-        "wakeword_train.cli", "synth", ("kokoro_onnx", "parselmouth"), "speak clips of a word"
-    ),
+    "synth": Sibling("wakeword_train.cli", "synth", (), "speak clips of a word"),
     "evaluate": Sibling("wakeword_train.cli", "train", (), "measure misses and false alarms"),
     "export": Sibling("firmware_export.cli", "export", (), "turn a bundle into C"),
     "deploy": Sibling("firmware_export.cli", "export", (), "make a board project from a bundle"),

@@ -76,21 +76,9 @@ def _train(argv: Sequence[str]) -> int:
 
 
 def _synth(argv: Sequence[str]) -> int:
-    """Speak the clips of a recipe: its words, phrases close to them, and words of no language."""
-    parser = argparse.ArgumentParser(prog="wakeword synth", description=_synth.__doc__)
-    parser.add_argument("recipe", help="a .toml file, or the name of a recipe of the package")
-    parser.add_argument("--voices", type=Path, required=True, help="folder with Kokoro's two files")
-    parser.add_argument("--work", type=Path, default=Path("runs"), help="folder of the stages")
-    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
-    args = parser.parse_args(argv)
+    from wakeword_train.synth import command
 
-    from wakeword_train.recipes import trigger
-    from wakeword_train.recipes.config import find_recipe, read_recipe
-
-    recipe = read_recipe(find_recipe(args.recipe))
-    trigger.speak(recipe, args.work, args.voices, processes=args.processes, progress=_bar())
-    print(args.work / "synth")
-    return 0
+    return command.main(argv, _bar())
 
 
 def _evaluate(argv: Sequence[str]) -> int:

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 from wakeword.errors import WakewordError
 
-__all__ = ["DownloadError", "check_file", "download"]
+__all__ = ["DownloadError", "check_file", "download", "home"]
 
 PIECE = 1 << 18  # bytes
 TIMEOUT_S = 30.0
@@ -35,6 +35,13 @@ class DownloadError(WakewordError):
 
 class _CutOffError(Exception):
     """The connection ended before the file did."""
+
+
+def home() -> Path:
+    """Name the folder where packs and voices are kept: $WAKEWORD_HOME, or in the user's cache."""
+    own = os.environ.get("WAKEWORD_HOME")
+    cache = os.environ.get("XDG_CACHE_HOME")
+    return Path(own) if own else Path(cache or Path.home() / ".cache") / "wakeword"
 
 
 def download(

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from wakeword.audio import read_audio, to_int16
 from wakeword_train.data.manifest import Clip
-from wakeword_train.data.synth import read_manifest
+from wakeword_train.synth import read_manifest
 
 __all__ = [
     "SPOKEN",
@@ -159,7 +159,7 @@ def build_corpus(
         path: folder for ``corpus.npy`` and ``corpus.json``.
         folder: what ``Clip.file`` is relative to.
         clips: the recordings to take.
-        synthetic: folders made by :func:`wakeword_train.data.synth.synthesize`.
+        synthetic: folders made by :func:`wakeword_train.synth.synthesize`.
         morphs: label to number of morphs of each real clip.
         synthetic_morphs: morphs of each synthetic clip.
         talk_morphs: morphs of each 15 s of speech without a word: what is done to the words only

@@ -20,12 +20,12 @@ from wakeword_train.data.corpus import Corpus, build_corpus
 from wakeword_train.data.manifest import read_clips, trains
 from wakeword_train.data.pack import Joined, Pack, build_pack, join, key_of, long_groups
 from wakeword_train.data.splits import SPLITS_FILE, read_splits
-from wakeword_train.data.synth import spoken_of, synthesize
 from wakeword_train.data.windows import LONG_KINDS, Group, build_windows, open_windows
 from wakeword_train.fit import fit, read_losses
 from wakeword_train.models.trigger import PRESETS, build, save_weights
 from wakeword_train.recipes.config import Recipe
 from wakeword_train.ship import calibrate, commit, ledger, measure, quantise, rewrite
+from wakeword_train.synth import find_engines, spoken_of, synthesize
 from wakeword_train.testset import read_corpus, says
 
 __all__ = ["SHARE", "heads_of", "prepare", "run", "share_of", "speak", "train_model"]
@@ -99,6 +99,7 @@ def speak(
 ) -> None:
     """Speak the clips of a recipe that are not there yet, a folder per word and one of its near."""
     config = recipe.synth
+    engines = find_engines(["kokoro"], voices=voices)
     for word in recipe.words:
         jobs = (
             (word, {word: config.spellings[word]}, config.count),
@@ -109,7 +110,7 @@ def speak(
                 continue
             for done, total in synthesize(
                 spellings, count, work / "synth" / name.replace(" ", "_"),
-                model_dir=voices, seed=config.seed, processes=processes,
+                engines=engines, seed=config.seed, processes=processes,
             ):  # fmt: skip
                 progress(f"synthesize {name}", done, total)
 
