@@ -289,6 +289,21 @@ def test_a_file_name_that_is_no_text_can_be_written(facts: ReportFacts, tmp_path
     assert json.loads(beside.read_text())["tested"] == "caf\udce9"
 
 
+def test_a_bundle_of_the_same_name_is_never_overwritten(
+    facts: ReportFacts, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = tmp_path / "tiny.json"
+    model.write_text(TINY.read_text())
+    with pytest.raises(ConfigError, match=r"is no report: name the page something else"):
+        write_report(tmp_path / "tiny.html", facts)
+    args = [str(TINY), "--data", "x", "--html", str(tmp_path / "tiny.html"), "--force"]
+    assert command.main(args) == 1
+    assert "is no report" in capsys.readouterr().err
+    assert model.read_text() == TINY.read_text()
+    for _ in range(2):  # a report may replace one
+        write_report(tmp_path / "again.html", facts)
+
+
 def test_a_page_named_like_its_json_is_refused(facts: ReportFacts, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"report\.html"):
         write_report(tmp_path / "r.json", facts)

@@ -169,9 +169,11 @@ def _run(args: argparse.Namespace) -> None:
 
 def _targets(out: Path | None, html: Path | None, words: Sequence[str]) -> list[Path]:
     """List the files that will be written, each once."""
+    from wakeword_train.report.page import json_beside
+
     targets = [out, *(_picture(out, w) for w in words)] if out else []
     if html:
-        targets += [html, html.with_suffix(".json")]
+        targets += [html, json_beside(html)]
     if len(set(targets)) < len(targets):
         raise ConfigError(f"--out {out} and --html {html}: the JSON beside the page is in the way; "
                           "give them different names")  # fmt: skip

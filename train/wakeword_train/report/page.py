@@ -19,7 +19,7 @@ from wakeword_train.report.table import body, details, table
 from wakeword_train.report.uses import LONG
 from wakeword_train.report.word_page import summary_card, word_section
 
-__all__ = ["MOST_BYTES", "page", "write_report"]
+__all__ = ["MOST_BYTES", "json_beside", "page", "write_report"]
 
 MOST_BYTES = 6_000_000
 STYLE = Path(__file__).with_name("style.css")
@@ -37,11 +37,9 @@ def write_report(path: Path, facts: ReportFacts) -> Path:
         The path of the JSON.
 
     Raises:
-        ConfigError: the files cannot be written, or the path is that of the JSON.
+        ConfigError: the files cannot be written, or see `json_beside`.
     """
-    beside = path.with_suffix(".json")
-    if beside == path:
-        raise ConfigError(f"{path}: name the page, such as report.html; its JSON lies beside it")
+    beside = json_beside(path)
     content = page(facts)
     while len(_bytes(content)) > MOST_BYTES and any(_most(facts)):
         facts = _fewer(facts, max(_most(facts)) // 2)
@@ -49,6 +47,27 @@ def write_report(path: Path, facts: ReportFacts) -> Path:
     text = json.dumps(as_json(facts), indent=1, allow_nan=False, ensure_ascii=False)
     write_file(path, _bytes(content))
     write_file(beside, _bytes(text + "\n"))
+    return beside
+
+
+def json_beside(path: Path) -> Path:
+    """Name the JSON beside a page: with its stem.
+
+    Raises:
+        ConfigError: it is the page itself, or something else is there, such as a bundle.
+    """
+    beside = path.with_suffix(".json")
+    if beside == path:
+        raise ConfigError(f"{path}: name the page, such as report.html; its JSON lies beside it")
+    if beside.exists():
+        try:
+            known = json.loads(beside.read_bytes())
+        except (OSError, ValueError):
+            known = None
+        if not isinstance(known, dict) or not {"bundle", "tested", "words"} <= set(known):
+            raise ConfigError(
+                f"{beside} is there and is no report: name the page something else than {path.name}"
+            )
     return beside
 
 
