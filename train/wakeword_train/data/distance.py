@@ -11,9 +11,18 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from wakeword_train.data.ipa import CODA, drift, exchange, parse
+from wakeword_train.data.ipa import CODAS, drift, exchange, parse
 
-__all__ = ["Table", "alike", "containing", "contains", "distance", "same_word", "sweep"]
+__all__ = [
+    "Table",
+    "alike",
+    "containing",
+    "contains",
+    "distance",
+    "same_word",
+    "sweep",
+    "too_near",
+]
 
 # Two strings are one word in two accents if they differ by drift alone: no sound left out, added or
 # exchanged for more than an accent does, and in all less than DRIFT for each phoneme, and than one.
@@ -22,6 +31,9 @@ __all__ = ["Table", "alike", "containing", "contains", "distance", "same_word", 
 # other phrases the nearest are 1.00 from "computer" (commuter) and 0.56 from "jarvis" (Chavez).
 DRIFT = 0.1
 DRIFT_MOST = 0.9
+# Foreign accents exchange more (b and v, l and r, voiced and voiceless): nothing that differs by
+# one such sound alone is a near-phrase.
+NEAREST = 0.5
 
 
 class Table:
@@ -41,7 +53,7 @@ class Table:
         for at, row in enumerate(rows):
             self.ids[: len(row), at] = [number[s] for s in (reversed(row) if backwards else row)]
         #: Shape (spellings,): how many phonemes each has, a silent ɹ not counted.
-        self.sizes = np.array([sum(sound != CODA for sound in row) for row in rows])
+        self.sizes = np.array([sum(sound not in CODAS for sound in row) for row in rows])
 
     @property
     def limits(self) -> NDArray[np.float64]:
@@ -117,7 +129,7 @@ def alike(table: Table, spellings: Sequence[str]) -> NDArray[np.bool_]:
     found = np.zeros(len(table.sizes), bool)
     for spelling in dict.fromkeys(spellings):
         ends, _ = sweep([p.sound for p in parse(spelling)], table, cost=drift)
-        found |= ends[-1] < np.minimum(Table([spelling]).limits, table.limits)
+        found |= _below(ends[-1], np.minimum(Table([spelling]).limits, table.limits))
     return found
 
 
@@ -127,8 +139,22 @@ def containing(table: Table, spellings: Sequence[str]) -> NDArray[np.bool_]:
     for spelling in dict.fromkeys(spellings):
         sounds = [p.sound for p in parse(spelling)]
         _, best = sweep(sounds, table, within="spelling", cost=drift)
-        found |= best < Table([spelling]).limits
+        found |= _below(best, Table([spelling]).limits)
     return found
+
+
+def too_near(table: Table, spellings: Sequence[str]) -> NDArray[np.bool_]:
+    """Tell which spellings contain one of ``spellings``, or what is nearer to it than NEAREST."""
+    found = containing(table, spellings)
+    for spelling in dict.fromkeys(spellings):
+        _, best = sweep([p.sound for p in parse(spelling)], table, within="spelling")
+        found |= _below(best, np.minimum(NEAREST, Table([spelling]).limits))
+    return found
+
+
+def _below(costs: NDArray[np.float32], limits: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Compare sums of costs, which are multiples of 0.005, with what they must stay below."""
+    return np.asarray(np.round(costs, 3) < np.round(limits, 3))
 
 
 def same_word(a: str, b: str) -> bool:

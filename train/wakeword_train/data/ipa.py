@@ -22,16 +22,13 @@ from numpy.typing import NDArray
 
 from wakeword.errors import ConfigError
 
-__all__ = ["CODA", "Phoneme", "drift", "exchange", "parse"]
-
-# No accent exchanges two consonants, or two full vowels, for more than this.
-DRIFT_ONE = 0.45
+__all__ = ["CODAS", "Phoneme", "drift", "exchange", "parse"]
 
 # The chart: one pair, voiceless and voiced, in each column.
 PLACES = {
-    "bilabial": 0.0, "labiodental": 0.05, "dental": 0.4, "alveolar": 0.5, "postalveolar": 0.75,
-    "retroflex": 0.6, "palatal": 0.8, "velar": 1.0, "uvular": 1.1, "pharyngeal": 1.2,
-    "glottal": 1.35,
+    "bilabial": 0.0, "labiodental": 0.05, "dental": 0.4, "alveolar": 0.5, "postalveolar": 1.0,
+    "retroflex": 0.8, "palatal": 1.1, "velar": 1.3, "uvular": 1.4, "pharyngeal": 1.5,
+    "glottal": 1.7,
 }  # fmt: skip
 CHART = {
     "plosive": "pb -- -- td -- ʈɖ cɟ kɡ qɢ -- ʔ-",
@@ -48,18 +45,20 @@ CHART = {
 # (openness, nasal, lateral, sibilant) of each manner, in costs.
 MANNERS = {
     "plosive": (0.0, 0.0, 0.0, 0.0), "nasal": (0.3, 0.45, 0.0, 0.0), "trill": (0.7, 0.0, 0.0, 0.0),
-    "tap": (0.4, 0.0, 0.0, 0.0), "fricative": (0.4, 0.0, 0.0, 0.0),
+    "tap": (0.6, 0.0, 0.0, 0.0), "fricative": (0.4, 0.0, 0.0, 0.0),
     "sibilant": (0.4, 0.0, 0.0, 0.25), "affricate": (0.2, 0.0, 0.0, 0.25),
     "lateral fricative": (0.4, 0.0, 0.3, 0.0), "approximant": (0.8, 0.0, 0.0, 0.0),
     "lateral": (0.8, 0.0, 0.3, 0.0),
 }  # fmt: skip
 VOICING = 0.25
 PLACE_MOST = 0.5  # velar and labial are not three times as far apart as velar and alveolar
-# What accents exchange, cheaper than the chart has it.
+# Consonants that accents exchange, at most at the cost that the chart gives.
 ACCENTS = {
     "tɾ": 0.1, "dɾ": 0.1, "tʔ": 0.15, "vw": 0.2, "vʋ": 0.1, "wʋ": 0.1, "θf": 0.2, "ðv": 0.2,
-    "ɹr": 0.1, "ɹɻ": 0.05, "ɹʁ": 0.2, "rɾ": 0.1, "rʀ": 0.1, "ʀʁ": 0.1, "xh": 0.3, "χx": 0.1,
+    "ðd": 0.25, "βb": 0.2, "ɣɡ": 0.2, "sz": 0.25, "ʤʧ": 0.25, "ʤʒ": 0.2, "xh": 0.3, "χx": 0.1,
+    "ɹr": 0.1, "ɹɻ": 0.05, "ɹʁ": 0.2, "rɾ": 0.1, "rʀ": 0.1, "ʀʁ": 0.1,
 }  # fmt: skip
+DRIFT_ONE = 0.36  # no accent exchanges two sounds for more, but for short unstressed vowels
 # (height, backness, rounding) of each vowel: 0 close, front, spread; 1 open, back, rounded.
 VOWELS = {
     "i": (0.0, 0.0, 0), "y": (0.0, 0.0, 1), "ɨ": (0.0, 0.5, 0), "ʉ": (0.0, 0.5, 1),
@@ -72,18 +71,19 @@ VOWELS = {
     "ɒ": (1.0, 1.0, 1),
 }  # fmt: skip
 VOWEL_WEIGHTS = (0.7, 0.4, 0.1)
-GLIDE = 0.35  # share of a diphthong that its end has
+GLIDE = 0.5  # share of a diphthong that its end has
 UNSTRESSED = 0.5  # a short unstressed vowel is so much nearer to the middle of the mouth
 WEAK = 0.35  # at most, for weakening a vowel to ə, as where the stress moves
 STRESS = {"": 0.0, "ˌ": 0.025, "ˈ": 0.05}
 LONG = 0.05
-SILENT = 0.1  # an ɹ that no vowel follows: said or not
 UNLIKE = 1.5  # a vowel for a consonant
 
 # Other ways to write a phoneme; capitals are those of the library misaki, which the voices know.
 RHOTIC = "ɹrɾɻʁʀ"
-CODA = "ɹ̯"  # a rhotic that no vowel follows
-CENTRING = "iɪeɛʊ"  # stressed and with ə after them, they have lost an ɹ
+CODA = "ɹ̯"  # a rhotic that no vowel follows: said or not
+CENTRING = "ɹə"  # the same in "here", "hair" and "poor", where it leaves an ə if it is not said
+CODAS = {CODA: 0.1, CENTRING: 0.5}  # cost of leaving it out
+SHORT = "iɪeɛʊ"  # the vowels of the latter
 SPELLED = {
     "t͡s": "ʦ", "d͡z": "ʣ", "t͡ʃ": "ʧ", "d͡ʒ": "ʤ", "tʃ": "ʧ", "dʒ": "ʤ", "tɕ": "ʨ", "dʑ": "ʥ",
     "g": "ɡ", "ɫ": "l", "ɚ": "ə" + CODA, "ɝ": "ɜ" + CODA, "ᵊ": "ə", "T": "ɾ", "A": "eɪ", "I": "aɪ",
@@ -106,7 +106,7 @@ class Phoneme:
     @property
     def vowel(self) -> bool:
         """Whether a syllable is built on it."""
-        return self.sound.lstrip("ˈˌ")[0] in VOWELS
+        return self.sound[self.sound[0] in "ˈˌ"] in VOWELS
 
 
 @cache
@@ -115,6 +115,15 @@ def _written() -> re.Pattern[str]:
     digraphs = "|".join(sorted(SPELLED, key=len, reverse=True))
     glides = "[" + "".join(v for v in VOWELS if v not in "iɪuʊᵻ") + "][ɪʊ](?!ː)"
     return re.compile(f"([ˈˌ]*)({digraphs}|{glides}|.)([ːˑ˞\u0300-\u036fʰ-ʸⁿ]*)", re.DOTALL)
+
+
+@cache
+def _plain(letter: str) -> str:
+    """Return the sounds that a letter stands for, and nothing for what is no letter."""
+    plain = SPELLED.get(letter, letter)
+    if plain[0] not in VOWELS and plain[0] not in _chart():
+        plain = unicodedata.normalize("NFD", plain)[0]  # ã is an a
+    return plain if unicodedata.category(plain[0]) in ("Ll", "Lu", "Lo") else ""
 
 
 @lru_cache(maxsize=65_536)
@@ -139,12 +148,10 @@ def parse(spelling: str) -> tuple[Phoneme, ...]:
     ):
         mark, letter, after = match.groups()
         stress, marks = mark[-1:] or stress, marks + mark
-        plain = SPELLED.get(letter, letter)
-        if plain[0] not in VOWELS and plain[0] not in _chart():
-            plain = unicodedata.normalize("NFD", plain)[0]  # ã is an a
+        plain = _plain(letter)
         if letter.isspace() or letter == "-":
             word = found[-1].word + 1 if found else 0
-        if unicodedata.category(plain[0]) not in ("Ll", "Lu", "Lo"):
+        if not plain:
             continue
         if "\u0329" in after:  # the mark of a consonant that is a syllable of its own
             found.append(Phoneme("ə", "", word))
@@ -166,13 +173,25 @@ def parse(spelling: str) -> tuple[Phoneme, ...]:
 
 def _settle(found: list[Phoneme]) -> list[Phoneme]:
     """Mark the rhotics that no vowel follows, and each ə that stands for one."""
-    settled = []
-    for at, (this, before) in enumerate(zip(found, [None, *found], strict=False)):
-        if this.sound == "ə" and before is not None and before.word == this.word:
-            silent = before.sound[0] in "ˈˌ" and before.sound[1:] in tuple(CENTRING)
-        else:
-            silent = this.sound in RHOTIC and not (at + 1 < len(found) and found[at + 1].vowel)
-        settled.append(Phoneme(CODA, this.text, this.word) if silent else this)
+    settled: list[Phoneme] = []
+    for at, this in enumerate(found):
+        before, after = (
+            found[at - 1] if at else None,
+            found[at + 1] if at + 1 < len(found) else None,
+        )
+        short = (
+            before is not None
+            and before.word == this.word
+            and before.sound[0] in "ˈˌ"
+            and before.sound[1:] in tuple(SHORT)
+        )
+        sound = this.sound
+        if sound in RHOTIC and not (after is not None and after.vowel):
+            doubled = after is not None and after.sound in RHOTIC
+            sound = CENTRING if short and not doubled else CODA
+        elif sound == "ə" and short:
+            sound = CENTRING
+        settled.append(Phoneme(sound, this.text, this.word))
     return settled
 
 
@@ -189,17 +208,19 @@ def _chart() -> dict[str, NDArray[np.float64]]:
 
 
 @cache
-def _consonants() -> dict[tuple[str, str], float]:
-    """Cost of each consonant for each other, the accents' short cuts taken."""
+def _consonants(accents_only: bool = False) -> dict[tuple[str, str], float]:
+    """Cost of each consonant for each other by the chart and the accents, or by these alone."""
     letters = list(_chart())
     rows = np.stack(list(_chart().values()))
     apart = np.abs(rows[:, None] - rows[None])
     apart[..., 0] = np.minimum(apart[..., 0], PLACE_MOST)
     cost = np.minimum(apart.sum(axis=2), 1.0)
+    if accents_only:
+        cost = np.where(np.eye(len(letters), dtype=bool), 0.0, 1.0)
     for pair, cheap in ACCENTS.items():
         i, j = letters.index(pair[0]), letters.index(pair[1])
         cost[i, j] = cost[j, i] = min(cheap, cost[i, j])
-    for k in range(len(letters)):  # Floyd and Warshall: no detour is shorter
+    for k in range(len(letters)):  # Floyd and Warshall: no detour is cheaper
         cost = np.minimum(cost, cost[:, k, None] + cost[k])
     return {
         (a, b): round(float(cost[i, j]), 6)
@@ -234,7 +255,9 @@ def exchange(a: str, b: str) -> float:
     if a == b:
         return 0.0
     if not a or not b:
-        return SILENT if CODA in (a, b) else 1.0
+        return CODAS.get(a or b, 1.0)
+    if a in CODAS and b in CODAS:
+        return abs(CODAS[a] - CODAS[b])
     vowels = [s.lstrip("ˈˌ")[0] in VOWELS for s in (a, b)]
     if all(vowels):
         return min(float(np.abs(_vowel(a) - _vowel(b)).sum()), _weaken(a) + _weaken(b))
@@ -247,11 +270,14 @@ def exchange(a: str, b: str) -> float:
 def drift(a: str, b: str) -> float:
     """:func:`exchange`, but at least 1 for what no accent does.
 
-    A short unstressed vowel may become any vowel: that is where the stress moves from.
+    Accents exchange the consonants of ``ACCENTS`` and vowels that are close; a short unstressed
+    vowel may become any vowel, for that is where stress moves from.
 
-    >>> drift("ə", "ˈɑː") < 0.5, drift("t", "k"), drift("z", "s")
-    (True, 1.0, 0.25)
+    >>> drift("ə", "ˈɑː") < 0.5, drift("t", "k"), drift("z", "s"), drift("ʃ", "s")
+    (True, 1.0, 0.25, 1.0)
     """
     cost = exchange(a, b)
-    reduced = a in VOWELS or b in VOWELS
-    return cost if cost <= DRIFT_ONE or (reduced and cost < 1) else max(1.0, cost)
+    if (a, b) in _consonants():
+        cost = max(cost, _consonants(True)[a, b])
+    reduced = cost < 1 and (a in VOWELS or b in VOWELS)
+    return cost if cost <= DRIFT_ONE or reduced else max(1.0, cost)

@@ -29,8 +29,10 @@ __all__ = ["build_lexicon", "main", "read_lexicon", "to_ipa", "write_lexicon"]
 
 FILE = Path(__file__).with_name("lexicon.tsv.gz")
 WORDS = 35_000
-# The order splits "don't" into "do" and "n't"; a contraction is as common as its rarer part.
-CONTRACTIONS = ("n't", "'re", "'ve", "'ll", "'m", "'d")
+# The order splits "don't" into "do" and "n't"; a contraction is as common as its rarer part. Of the
+# other tails only those of these words are common ("it's", "they'll"), not those of all nouns.
+CONTRACTED = ("n't", "'s", "'re", "'ve", "'ll", "'m", "'d")
+PRONOUNS = {"i", "you", "he", "she", "it", "we", "they", "that", "there", "who", "let"}
 
 # ARPAbet to the phonemes that espeak writes for General American, and that the voices learned.
 CONSONANTS = {
@@ -44,13 +46,15 @@ STRESSED = {
 }  # fmt: skip
 UNSTRESSED = STRESSED | {"AA": "ɑ", "AH": "ə", "AO": "ɔ", "ER": "ɚ", "IY": "i", "UW": "u"}
 STRESS = {"0": "", "1": "ˈ", "2": "ˌ"}
+BEFORE_R = {"IY": "IH", "EY": "EH", "OW": "AO", "UW": "UH"}  # written either way, spoken alike
 
 
 def to_ipa(arpabet: Sequence[str]) -> str:
     """Write phonemes of the dictionary as the voices take them.
 
     The mark of stress stands before the vowel; ``T`` between a vowel (or ``R``) and an unstressed
-    vowel becomes the American flap; ``ER`` before a vowel gets the ``ɹ`` that joins the two.
+    vowel becomes the American flap; before ``R`` no vowel is tense; ``ER`` before a vowel gets the
+    ``ɹ`` that joins the two.
 
     Args:
         arpabet: phonemes, vowels with their stress 0, 1 or 2 (0 where it is missing).
@@ -73,6 +77,7 @@ def to_ipa(arpabet: Sequence[str]) -> str:
         elif phoneme in CONSONANTS:
             out.append(CONSONANTS[phoneme])
         elif name in STRESSED and level in STRESS:
+            name = BEFORE_R.get(name, name) if following == "R" else name
             out.append(STRESS[level] + (UNSTRESSED if level == "0" else STRESSED)[name])
             if name == "ER" and following[-1:].isdigit():
                 out.append("ɹ")
@@ -88,7 +93,10 @@ def _pronunciations(lines: Iterable[str]) -> dict[str, list[str]]:
         word, *arpabet = line.split("#")[0].split() or [";"]
         word = re.sub(r"\(\d+\)$", "", word).lower()
         if re.fullmatch(r"[a-z]+('[a-z]+)?", word) and arpabet:
-            ipa = to_ipa(arpabet[1:] if arpabet[0].isdigit() else arpabet)
+            arpabet = arpabet[1:] if arpabet[0].isdigit() else arpabet
+            if len(arpabet) > len(word) + 1 + (len(word) > 4):
+                continue  # an abbreviation read as what it stands for: "sen" as "senator"
+            ipa = to_ipa(arpabet)
             ways = spoken.setdefault(word, [])
             if ipa not in ways:
                 ways.append(ipa)
@@ -102,7 +110,7 @@ def build_lexicon(
 
     Args:
         dictionary: lines of CMUdict.
-        order: words, the most used first, contractions in two as in ``CONTRACTIONS``.
+        order: words, the most used first, contractions in two as in ``CONTRACTED``.
         words: how many to take at most.
 
     Returns:
@@ -117,14 +125,15 @@ def build_lexicon(
     place = {word: at for at, word in reversed(list(enumerate(order)))}
     ranked = []
     for word, ways in _pronunciations(dictionary).items():
-        for tail in CONTRACTIONS:
-            if word.endswith(tail) and word != tail:
-                parts = [place.get(word.removesuffix(tail)), place.get(tail)]
-                known = [p for p in parts if p is not None]
-                rank = max(known) if len(known) == 2 else None
-                break
-        else:
-            rank = place.get(word)
+        rank = place.get(word)
+        for tail in CONTRACTED:
+            stem = word.removesuffix(tail)
+            if (
+                stem != word
+                and {stem, tail} <= place.keys()
+                and (tail == "n't" or stem in PRONOUNS)
+            ):
+                rank = max(place[stem], place[tail])
         if rank is not None and (len(word) > 1 or word in "ai"):
             ranked.append((rank, word, ways))
     if not ranked:
@@ -153,8 +162,10 @@ def read_lexicon() -> tuple[tuple[str, str], ...]:
     """
     try:
         lines = gzip.decompress(FILE.read_bytes()).decode().splitlines()
-        rows = [line.split("\t") for line in lines]
-        return tuple((word, ipa) for word, ipa in rows)
+        rows = tuple((word, ipa) for word, ipa in (line.split("\t") for line in lines))
+        if not rows:
+            raise ValueError("it is empty")
+        return rows
     except (OSError, EOFError, ValueError) as exc:
         raise ConfigError(f"{FILE}: cannot be read ({exc}); install wakeword again") from exc
 
