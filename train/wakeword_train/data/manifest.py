@@ -9,12 +9,13 @@ from pathlib import Path
 
 from wakeword.errors import ConfigError
 
-__all__ = ["Clip", "may_ship", "read_clips", "trains"]
+__all__ = ["OWN", "Clip", "may_ship", "read_clips", "trains"]
 
 # Licences whose recordings may shape a model that others get (docs/adr/0004). What a source calls
 # "unstated", research-only or merely "freeware" is for testing; so is the GPL.
-SHIPPABLE = ("CC0-1.0", "CC-BY-3.0", "CC-BY-4.0", "CC-BY-SA-3.0", "CC-BY-SA-4.0", "Apache-2.0",
-             "Apache-2.0/BSD (web-audio-samples)", "public-domain")  # fmt: skip
+OWN = "your own"  # what a user recorded: theirs to decide
+SHIPPABLE = (OWN, "CC0-1.0", "CC-BY-3.0", "CC-BY-4.0", "CC-BY-SA-3.0", "CC-BY-SA-4.0",
+             "Apache-2.0", "Apache-2.0/BSD (web-audio-samples)", "public-domain")  # fmt: skip
 # A collection that names its licence for some files only: these are listed, name by name, in the
 # waivers of their contributors (github.com/MycroftAI/Precise-Community-Data, licenses/).
 UUID = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
