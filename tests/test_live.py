@@ -1,4 +1,4 @@
-"""`wakeword listen`, live: real PortAudio, real time, a real process; only the air is missing.
+"""`wakeword listen` and `record`, live: real PortAudio and real time; only the air is missing.
 
 A private PulseAudio daemon with a null sink stands in for the sound card: what is played into the
 sink comes out of its monitor, which PortAudio reaches as the default microphone through ALSA's
@@ -21,6 +21,9 @@ from pathlib import Path
 from typing import IO, Any
 
 import pytest
+
+from wakeword import Detector
+from wakeword.audio import read_audio
 
 ROOT = Path(__file__).parents[1]
 DEMO = ROOT / "wakeword" / "demo" / "computer.flac"
@@ -104,10 +107,10 @@ class SoundCard:
 
 
 class Listener:
-    """`wakeword listen` in a process of its own, its output read as it comes."""
+    """A command in a process of its own, its output read as it comes."""
 
-    def __init__(self, env: dict[str, str]) -> None:
-        command = [sys.executable, "-m", "wakeword.cli", "listen", "--json", MODEL]
+    def __init__(self, env: dict[str, str], *arguments: str) -> None:
+        command = [sys.executable, "-m", "wakeword.cli", *arguments]
         self.process = subprocess.Popen(
             command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
@@ -166,7 +169,7 @@ def card(tmp_path: Path) -> Iterator[SoundCard]:
 
 @pytest.fixture
 def listener(card: SoundCard) -> Iterator[Listener]:
-    listener = Listener(card.env)
+    listener = Listener(card.env, "listen", "--json", MODEL)
     yield listener
     listener.stop()
 
@@ -199,3 +202,24 @@ def test_listening_goes_on_when_the_device_is_unplugged_and_returns(
     assert (first["word"], second["word"]) == (WORD, WORD)
     assert second["time_s"] > first["time_s"]
     assert listener.process.poll() is None
+
+
+def test_a_word_played_live_is_recorded_and_ctrl_c_leaves_whole_clips(
+    card: SoundCard, tmp_path: Path
+) -> None:
+    recorder = Listener(card.env, "record", WORD, "--json", "--out", str(tmp_path / "own"))
+    try:
+        recorder.says(f'1 of 20: say "{WORD}"')
+        card.play(DEMO)
+        row = recorder.detects()
+        recorder.process.send_signal(signal.SIGINT)
+        assert recorder.process.wait(PATIENCE_S) == 130
+    finally:
+        recorder.stop()
+    assert (row["label"], row["device"], row["kind"]) == (WORD, "default", "positive")
+    files = [path for path in (tmp_path / "own").rglob("*") if path.is_file()]
+    clips = {path: read_audio(path) for path in files if path.name != "recordings.tsv"}
+    assert all(len(samples) > 4000 for samples in clips.values())
+    detector = Detector.load(MODEL)
+    found = detector.feed(clips[tmp_path / "own" / row["file"]]) + detector.finish()
+    assert [detection.word for detection in found] == [WORD]
