@@ -1,9 +1,10 @@
-"""Downloads, against servers of our own on this machine: nothing here leaves it."""
+"""Downloads and the voices they fetch, from a server of our own: nothing leaves this machine."""
 
 from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -17,7 +18,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from wakeword_train.download import DownloadError, check_file, download
+from wakeword.errors import ConfigError
+from wakeword_train.cli import main
+from wakeword_train.download import DownloadError, check_file, download, home
+from wakeword_train.synth.fetch import KOKORO, fetch, kokoro_files, piper_files
 
 CONTENT = np.random.default_rng(1).bytes(700_001)
 SHA256 = f"sha256:{hashlib.sha256(CONTENT).hexdigest()}"
@@ -30,7 +34,7 @@ class Server(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
-        self.content = CONTENT
+        self.files = {"/file": CONTENT}
         self.ranges = True  # whether it understands Range
         self.cut: list[int] = []  # bytes after which to break off, one answer each
         self.codes: list[int] = []  # answers with these first
@@ -56,23 +60,24 @@ class Handler(BaseHTTPRequestHandler):
         if told.codes:
             self.send_error(told.codes.pop(0))
             return
-        if self.path != "/file":
+        content = told.files.get(self.path)
+        if content is None:
             self.send_error(404)
             return
         start = 0
         if told.ranges and (asked := re.fullmatch(r"bytes=(\d+)-", told.asked[-1])):
             start = int(asked[1])
-            if start >= len(told.content):
+            if start >= len(content):
                 self.send_response(416)
-                self.send_header("Content-Range", f"bytes */{len(told.content)}")
+                self.send_header("Content-Range", f"bytes */{len(content)}")
                 self.end_headers()
                 return
             self.send_response(206)
-            last = len(told.content) - 1
-            self.send_header("Content-Range", f"bytes {start}-{last}/{len(told.content)}")
+            last = len(content) - 1
+            self.send_header("Content-Range", f"bytes {start}-{last}/{len(content)}")
         else:
             self.send_response(200)
-        body = told.content[start:]
+        body = content[start:]
         if told.length:
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -175,7 +180,7 @@ def test_a_rest_of_another_file_is_thrown_away(server: Server, tmp_path: Path, l
 
 
 def test_a_wrong_hash_leaves_nothing(server: Server, tmp_path: Path) -> None:
-    server.content = CONTENT[:-1] + b"!"
+    server.files["/file"] = CONTENT[:-1] + b"!"
     with pytest.raises(DownloadError, match=r"sha256 is \w{64}, not .*thrown away"):
         download(server.url, tmp_path / "file", digest=SHA256)
     assert only(tmp_path) == []
@@ -185,7 +190,7 @@ def test_a_wrong_hash_leaves_nothing(server: Server, tmp_path: Path) -> None:
 def test_a_wrong_hash_after_a_resume_is_fetched_once_more_then_reported(
     server: Server, tmp_path: Path
 ) -> None:
-    server.content = CONTENT[:-1] + b"!"
+    server.files["/file"] = CONTENT[:-1] + b"!"
     (tmp_path / "file.part").write_bytes(CONTENT[:5])
     with pytest.raises(DownloadError, match="sha256"):
         download(server.url, tmp_path / "file", digest=SHA256)
@@ -206,8 +211,7 @@ def test_a_length_that_nobody_told_is_no_obstacle(server: Server, tmp_path: Path
 
 
 def test_md5_is_checked_where_only_that_is_known(server: Server, tmp_path: Path) -> None:
-    md5 = hashlib.md5(CONTENT).hexdigest()
-    download(server.url, tmp_path / "file", digest=f"md5:{md5}")
+    download(server.url, tmp_path / "file", digest=f"md5:{md5(CONTENT)}")
     with pytest.raises(DownloadError, match="its md5 is"):
         check_file(tmp_path / "file", "md5:00", remedy="so what")
 
@@ -278,3 +282,97 @@ def test_a_folder_that_cannot_be_made_is_named(server: Server, tmp_path: Path) -
 def test_only_the_web_is_fetched_from(url: str, tmp_path: Path) -> None:
     with pytest.raises(DownloadError, match="only http and https"):
         download(url, tmp_path / "file")
+
+
+def test_voices_are_kept_where_the_user_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WAKEWORD_HOME", str(tmp_path / "own"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert home() == tmp_path / "own"
+    monkeypatch.delenv("WAKEWORD_HOME")
+    assert home() == tmp_path / "cache" / "wakeword"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert home() == Path.home() / ".cache" / "wakeword"
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def md5(content: bytes) -> str:
+    return hashlib.md5(content).hexdigest()
+
+
+def test_kokoros_two_files_are_pinned() -> None:
+    assert [(f.name, f.size) for f in kokoro_files()] == [
+        ("kokoro-v1.0.int8.onnx", 92_361_271), ("voices-v1.0.bin", 28_214_398),
+    ]  # fmt: skip
+    assert all(re.fullmatch("sha256:[0-9a-f]{64}", f.digest) for f in KOKORO)
+    for sums in (["a" * 64], ["a" * 63, "b" * 64], ["a" * 64] * 3):
+        with pytest.raises(ConfigError, match=r"--sha256: give 2 sums of 64 hex digits"):
+            kokoro_files(sums)
+
+
+def test_kokoros_files_of_another_place_are_fetched_by_their_sums(
+    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, voices = b"model" * 1000, b"voices" * 500_000
+    server.files = {"/m/kokoro-v1.0.int8.onnx": model, "/m/voices-v1.0.bin": voices}
+    place = server.url.removesuffix("file") + "m/"
+    command = ["synth", "--download", "kokoro", "--to", str(tmp_path), "--url", place]
+    assert main([*command, "--sha256", sha256(model), sha256(voices)]) == 0
+    assert only(tmp_path) == ["kokoro-v1.0.int8.onnx", "voices-v1.0.bin"]
+    told = capsys.readouterr()
+    assert told.out == f"{tmp_path}\n"
+    assert told.err.splitlines()[-1].startswith("voices-v1.0.bin, MB: 3 of 3")
+    # Those of the place are not the ones that are known.
+    assert main(["synth", "--download", "kokoro", "--to", str(tmp_path), "--url", place]) == 1
+    assert "its sha256 is" in capsys.readouterr().err
+    assert (tmp_path / "voices-v1.0.bin").read_bytes() == voices
+
+
+def listing(voice: str, files: dict[str, bytes]) -> dict[str, Any]:
+    """Write what voices.json of rhasspy/piper-voices says of one voice."""
+    about = {p: {"size_bytes": len(c), "md5_digest": md5(c)} for p, c in files.items()}
+    return {voice: {"key": voice, "num_speakers": 1, "files": about}}
+
+
+def test_a_voice_of_piper_is_fetched_by_name_with_its_licence(
+    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    voice, folder = "en_US-joe-medium", "en/en_US/joe/medium"
+    files = {
+        f"{folder}/{voice}.onnx": b"model", f"{folder}/{voice}.onnx.json": b"{}",
+        f"{folder}/MODEL_CARD": b"CC0",
+    }  # fmt: skip
+    server.files = {f"/{path}": content for path, content in files.items()}
+    server.files["/voices.json"] = json.dumps(listing(voice, files)).encode()
+    place = server.url.removesuffix("/file")
+    command = ["synth", "--to", str(tmp_path), "--url", place, "--download"]
+    assert main([*command, f"piper:{voice}"]) == 0
+    assert only(tmp_path) == [f"{voice}.MODEL_CARD", f"{voice}.onnx", f"{voice}.onnx.json"]
+    assert f"{voice}.MODEL_CARD" in capsys.readouterr().err
+    assert main([*command, "piper:en_US-jo-medium"]) == 1
+    assert f"no such voice; near: {voice}" in capsys.readouterr().err
+    server.files[f"/{folder}/{voice}.onnx"] = b"other"
+    with pytest.raises(DownloadError, match="its md5 is"):
+        fetch(f"piper:{voice}", tmp_path / "again", url=place)
+
+
+def test_lists_of_voices_that_are_none_are_told(server: Server, tmp_path: Path) -> None:
+    place = server.url.removesuffix("/file")
+    with pytest.raises(DownloadError, match=r"list of Piper's voices cannot be .*404.*--piper"):
+        fetch("piper:x", tmp_path, url=place)
+    server.files["/voices.json"] = b"<html>"
+    with pytest.raises(DownloadError, match="no list of voices"):
+        fetch("piper:x", tmp_path, url=place)
+    with pytest.raises(ConfigError, match="not as expected at x"):
+        piper_files("x", {"x": {"files": {"x.onnx": {}}}})
+    with pytest.raises(ConfigError, match="names no model for x"):
+        piper_files("x", listing("x", {"x/x.onnx": b""}))
+    with pytest.raises(ConfigError, match="a name is LANGUAGE_REGION-NAME-QUALITY"):
+        piper_files("joe", listing("en_US-joe-medium", {}))
+    for what in ("mimic", "piper", "piper:", "kokoro:2"):
+        with pytest.raises(ConfigError, match=r"choose kokoro, or piper:VOICE"):
+            fetch(what, tmp_path)

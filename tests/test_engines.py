@@ -300,6 +300,7 @@ def test_a_folder_of_voices_is_searched_and_files_are_added(tmp_path: Path) -> N
     (tmp_path / "folder").mkdir()
     make_voice(tmp_path / "folder", "near")
     (tmp_path / "folder" / "stray.onnx").write_bytes(b"")  # without its description
+    make_voice(tmp_path / "folder", "german", espeak={"voice": "de"})
     far = make_voice(tmp_path, "far", 2)
     twice = tmp_path / "folder" / "near.onnx"
     (engine,) = find_engines(["piper"], voices=tmp_path / "folder", piper=[far, twice])

@@ -17,6 +17,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from wakeword.errors import AudioFormatError, ConfigError, WakewordError
+from wakeword_train.cli import main
 from wakeword_train.synth import (
     engines_of,
     find_engines,
@@ -322,3 +323,34 @@ def test_engines_that_are_missing_say_where_they_are_to_be_had(
             find_engines([name])
     with pytest.raises(MissingEngineError, match="flite speaks English, not de"):
         find_engines(["flite"], language="de")
+
+
+def test_the_command_speaks_a_phrase_and_prints_where(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wakeword_train.synth.find._open", lambda *_: Beeper("espeak"))
+    monkeypatch.setattr(
+        "wakeword_train.phonemes.pronunciations", lambda text, language: ["jˈɛs", "jˈɛʃ"]
+    )
+    monkeypatch.setattr("wakeword_train.phonemes.code_of", lambda language: language)
+    command = ["synth", "oh yes", "--out", str(tmp_path / "out"), "--processes", "1"]
+    assert main([*command, "-n", "3", "--engine", "espeak"]) == 0
+    told = capsys.readouterr()
+    assert told.out == f"{tmp_path / 'out'}\n"
+    assert "2 pronunciations: jˈɛs, jˈɛʃ" in told.err
+    assert "clips by engine: espeak 3" in told.err
+    assert len(list((tmp_path / "out" / "oh_yes").glob("*.flac"))) == 3
+    assert main([*command, "-n", "2", "--engine", "espeak"]) == 1
+    assert "--force" in capsys.readouterr().err
+    assert main([*command, "-n", "2", "--engine", "espeak", "--seed", "5", "--force"]) == 0
+    assert len(read_manifest(tmp_path / "out")) == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [[], ["yes"], ["--out", "x"], ["yes", "--out", "x", "-n", "0"], ["yes", "--download", "kokoro"],
+     ["yes", "--out", "x", "--processes", "0"], ["yes", "--out", "x", "--seed", "-1"]],
+)  # fmt: skip
+def test_the_command_refuses_what_makes_no_sense(words: list[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["synth", *words])

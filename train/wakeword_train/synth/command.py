@@ -79,8 +79,9 @@ def _fetch(args: argparse.Namespace, progress: Progress) -> int:
     to = args.to or home_of(args.download.partition(":")[0])
 
     def megabytes(name: str, done: int, total: int) -> None:
-        # Rounded up, so that the last piece is the end of the line.
-        progress(f"{name}, MB", -(-done // MEGABYTE), -(-total // MEGABYTE) or -1)
+        whole = done // MEGABYTE
+        end = -(-total // MEGABYTE) or whole + 1  # where nobody knows it, not yet
+        progress(f"{name}, MB", end if done == total else min(whole, end - 1), end)
 
     files = fetch(
         args.download, to, url=args.url, sha256=args.sha256, force=args.force, progress=megabytes

@@ -158,7 +158,14 @@ def _listing(base: str) -> dict[str, Any]:
     """Read which voices of Piper there are."""
     with tempfile.TemporaryDirectory(prefix="wakeword-") as folder:
         path = Path(folder) / LISTING
-        download(f"{base}/{LISTING}", path)
+        try:
+            download(f"{base}/{LISTING}", path)
+        except DownloadError as exc:
+            # Of no use to anybody by itself, so say no more of where it would lie.
+            raise DownloadError(
+                f"the list of Piper's voices cannot be fetched: {str(exc).partition(' Fetch ')[0]} "
+                f"A voice of your own: --piper NAME.onnx, with NAME.onnx.json beside it"
+            ) from exc
         try:
             listing: dict[str, Any] = dict(json.loads(path.read_text("utf-8")))
         except (ValueError, TypeError) as exc:

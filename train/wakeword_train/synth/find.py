@@ -14,7 +14,7 @@ from wakeword_train.download import home
 from wakeword_train.synth.espeak import Espeak
 from wakeword_train.synth.flite import Flite
 from wakeword_train.synth.kokoro import Kokoro
-from wakeword_train.synth.piper import Piper
+from wakeword_train.synth.piper import Piper, speaks
 from wakeword_train.synth.recipe import Engine, MissingEngineError
 
 __all__ = ["ENGINES", "distinct", "find_engines", "home_of"]
@@ -60,7 +60,7 @@ def find_engines(
         raise ConfigError("nothing here can speak. " + "; ".join(missing))
     if not names and not {"kokoro", "piper"} & {e.name for e in found}:
         log.warning(
-            "only robots are here (%s): who learned from them alone hears people badly. %s",
+            "only robots are here (%s): a model of them alone hears people badly. %s",
             ", ".join(e.name for e in found),
             missing[0],
         )
@@ -77,7 +77,10 @@ def _open(name: str, voices: Path | None, piper: Sequence[Path], language: str) 
     if name == "kokoro":
         return Kokoro.open(folder)
     beside = [f for f in sorted(folder.glob("*.onnx")) if f.with_name(f.name + ".json").is_file()]
-    return Piper.open([*beside, *piper], language)
+    fitting = [f for f in beside if speaks(f, language)]
+    if len(fitting) < len(beside):
+        log.info("%s: %d voices of other languages", folder, len(beside) - len(fitting))
+    return Piper.open([*fitting, *piper], language)
 
 
 def home_of(engine: str) -> Path:

@@ -28,7 +28,7 @@ from wakeword.errors import ConfigError
 from wakeword_train.synth.recipe import MissingEngineError, Recipe, draw
 from wakeword_train.synth.symbols import fit
 
-__all__ = ["Piper"]
+__all__ = ["Piper", "give_noise", "speaks"]
 
 NAME = "piper"
 ENGLISH = frozenset("aæɐɑɒʌəɚɜɛeɪiᵻoɔʊuɹɾʔbdfhjklmnŋpsʃtθðvwzʒɡˈˌː .,!?")
@@ -81,11 +81,10 @@ class Piper:
         files = tuple({file.resolve(): file for file in files}.values())
         for file in files:
             said = _config(file)
-            spoken = str(said["espeak"]["voice"])
-            if spoken.partition("-")[0] != language.partition("-")[0]:
+            if not speaks(file, language):
                 raise ConfigError(
-                    f"{file}: a voice for {spoken}, which never learned the sounds of {language}; "
-                    "leave it out, or name its language with --language"
+                    f"{file}: a voice for {said['espeak']['voice']}, which never learned the "
+                    f"sounds of {language}; leave it out, or name its language with --language"
                 )
             if said.get("phoneme_type", "espeak") != "espeak":
                 raise ConfigError(
@@ -126,15 +125,27 @@ class Piper:
         return audio, float(_config(file)["audio"]["sample_rate"]) * how["pitch"]
 
     def fingerprints(self) -> dict[str, bytes]:
-        """Speak a probe without noise, with at most 16 speakers of each file."""
+        """Speak a probe without noise, with at most 16 speakers of each file of several."""
         found = {}
         for file in self.files:
             names = [v for v in self.voices if v.partition("#")[0] == file.stem]
+            if names == [file.stem]:  # nothing to ignore
+                found[file.stem] = hashlib.sha256(file.read_bytes()).digest()
+                continue
             for name in names[:: -(-len(names) // PROBED)]:
                 speaker = int(name.partition("#")[2] or 0)
                 audio = _run(file, PROBE, (0.0, 1.0, 0.0), speaker, 0)
                 found[name] = hashlib.sha256(audio.tobytes()).digest()
         return found
+
+
+def speaks(file: Path, language: str) -> bool:
+    """Tell whether a voice learned the sounds of a language.
+
+    Raises:
+        ConfigError: the file is missing or damaged.
+    """
+    return str(_config(file)["espeak"]["voice"]).partition("-")[0] == language.partition("-")[0]
 
 
 @cache
@@ -161,7 +172,7 @@ def _symbols(file: Path) -> frozenset[str]:
     # Diphthongs have a number of their own in voices that were trained with them only.
     joined = {"".join(pair) for pair in said.get("vowel_clusters") or ()}
     known = {s for s in said["phoneme_id_map"] if len(s) == 1 or s in joined} - MARKS
-    if str(said["espeak"]["voice"]).partition("-")[0] == "en":
+    if speaks(file, "en"):
         known &= ENGLISH | joined
     return frozenset(known)
 
