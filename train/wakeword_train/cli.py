@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 import logging
-import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from pathlib import Path
 
 from wakeword.errors import WakewordError
 
-__all__ = ["main"]
+__all__ = ["main", "progress_line"]
 
 
-def _bar() -> Callable[[str, int, int], None]:
+def progress_line() -> Callable[[str, int, int], None]:
     """Make a progress line on stderr: a stage, its share, and the time that is left of it."""
     began: dict[str, tuple[float, int]] = {}
     shown = 0.0
@@ -38,47 +34,21 @@ def _bar() -> Callable[[str, int, int], None]:
 
 
 def _train(argv: Sequence[str]) -> int:
-    """Make a bundle from a recipe."""
-    parser = argparse.ArgumentParser(prog="wakeword train", description=_train.__doc__)
-    parser.add_argument("recipe", help="a .toml file, or the name of a recipe of the package")
-    parser.add_argument("--data", type=Path, help="folder of recordings with manifest.tsv "
-                        "(default: $WAKEWORD_SHARED/data/audio)")  # fmt: skip
-    parser.add_argument("--voices", type=Path, help="folder with Kokoro's two files; without it, "
-                        "clips already spoken are used")  # fmt: skip
-    parser.add_argument("--work", type=Path, default=Path("runs"), help="folder of the stages; an "
-                        "interrupted run goes on from it (default: runs)")  # fmt: skip
-    parser.add_argument("--out", type=Path, default=Path(), help="folder of the bundle")
-    parser.add_argument("--preset", help="tiny, small, base or course, in place of the recipe's")
-    parser.add_argument("--batches", type=int, help="batches to train, in place of the recipe's")
-    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--force", action="store_true", help="replace a bundle that exists")
-    args = parser.parse_args(argv)
+    from wakeword_train import train_command
 
-    from wakeword_train.recipes import trigger
-    from wakeword_train.recipes.config import find_recipe, read_recipe
+    return train_command.main(argv, progress_line())
 
-    recipe = read_recipe(find_recipe(args.recipe))
-    if args.preset:
-        recipe = replace(recipe, preset=args.preset)
-    if args.batches:
-        recipe = replace(recipe, fit=replace(recipe.fit, batches=args.batches))
-    data = args.data
-    if data is None and "WAKEWORD_SHARED" in os.environ:
-        data = Path(os.environ["WAKEWORD_SHARED"]) / "data" / "audio"
-    if data is None:
-        parser.error("name the folder of recordings with --data")
-    bundle = trigger.run(
-        recipe, args.work, data, args.voices, args.out,
-        processes=args.processes, force=args.force, progress=_bar(),
-    )  # fmt: skip
-    print(bundle.path)
-    return 0
+
+def _data(argv: Sequence[str]) -> int:
+    from wakeword_train import data_command
+
+    return data_command.main(argv, progress_line())
 
 
 def _synth(argv: Sequence[str]) -> int:
     from wakeword_train.synth import command
 
-    return command.main(argv, _bar())
+    return command.main(argv, progress_line())
 
 
 def _evaluate(argv: Sequence[str]) -> int:
@@ -87,7 +57,7 @@ def _evaluate(argv: Sequence[str]) -> int:
     return evaluate.main(argv)
 
 
-COMMANDS = {"train": _train, "synth": _synth, "evaluate": _evaluate}
+COMMANDS = {"train": _train, "data": _data, "synth": _synth, "evaluate": _evaluate}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -13,19 +13,22 @@ from numpy.typing import NDArray
 
 from wakeword.bundle import Bundle, write_bundle
 from wakeword.decide import DecisionConfig
-from wakeword.detector import Detector
 from wakeword.errors import ConfigError
-from wakeword.metrics import at_false_alarms, operating_point, sweep, with_utterances
-from wakeword_train.conditions import parse_condition
+from wakeword.metrics import (
+    Utterance,
+    at_false_alarms,
+    operating_point,
+    sweep,
+    with_utterances,
+)
 from wakeword_train.data.manifest import Clip, trains
 from wakeword_train.models.trigger import TriggerConfig
 from wakeword_train.quantize import convert, representative_steps, step_weights
-from wakeword_train.scoring import SAME_WORDS, Progress, score
-from wakeword_train.testset import TestSet
+from wakeword_train.scoring import SAME_WORDS, Scored
 
 __all__ = ["calibrate", "ledger", "measure", "quantise"]
 
-CALIBRATE_ON = ("clean",)
+CALIBRATE_ON = ("clean", "10dB", "0dB")
 HELD = ("speech", SAME_WORDS)
 MEASURE_ON = ("clean", "10dB", "0dB", "reverb")
 
@@ -69,12 +72,10 @@ def quantise(
     )
 
 
-def calibrate(
-    bundle: Bundle, dev: TestSet, fa_per_hour: float, progress: Progress = lambda *_: None
-) -> dict[str, DecisionConfig]:
-    """Choose each word's threshold on recordings that no part of training heard.
+def calibrate(bundle: Bundle, heard: Scored, fa_per_hour: float) -> dict[str, DecisionConfig]:
+    """Choose each word's threshold on sound that no part of training heard.
 
-    The threshold is the middle of those with the fewest misses in clean recordings that hold
+    The threshold is the middle of those with the fewest misses, clean and in noise, that hold
     ``fa_per_hour`` in long speech and in the words of the same recordings, each by itself. A part
     too short to show the rate may have no false alarm at all. Single words and noises of other
     recordings are measured but not held: one a second, they are not what a room sounds like.
@@ -82,46 +83,46 @@ def calibrate(
     Raises:
         ConfigError: the hours cannot verify the rate, or no threshold holds it.
     """
-    detector = Detector([(bundle, None)])
-    scored = score(detector, dev, [parse_condition(c) for c in CALIBRATE_ON], progress=progress)
     chosen = {}
     for word in bundle.words:
         config = bundle.decision[word]
-        streams = [stream for stream in scored.streams[word] if stream.part in HELD]
-        curve = sweep(scored.utterances[word], streams, config)
+        streams = [stream for stream in heard.streams[word] if stream.part in HELD]
+        curve = sweep(heard.utterances[word], streams, config)
         chosen[word] = config.with_threshold(
             round(at_false_alarms(curve, fa_per_hour, "dev").threshold, 3)
         )
     return chosen
 
 
-def measure(
-    bundle: Bundle, test: TestSet, progress: Progress = lambda *_: None
-) -> dict[str, list[dict[str, Any]]]:
-    """State the operating points of a bundle at its own thresholds, on the test part.
+def measure(bundle: Bundle, heard: Scored, name: str = "test") -> dict[str, list[dict[str, Any]]]:
+    """State the operating points of a bundle at its own thresholds.
 
     Returns:
         Per word: each condition with all negatives, then clean with each part of the negatives.
     """
-    conditions = [parse_condition(c) for c in MEASURE_ON]
-    scored = score(Detector([(bundle, None)]), test, conditions, progress=progress)
     points: dict[str, list[dict[str, Any]]] = {}
     for word in bundle.words:
         config = bundle.decision[word]
-        heard, streams = scored.utterances[word], scored.streams[word]
-        by_name = {c: [u for u in heard if u.condition == c] for c in MEASURE_ON}
+        said, streams = heard.utterances[word], heard.streams[word]
         at = [config.threshold]
-        whole = sweep(by_name["clean"], streams, config, thresholds=at)
+        by_name = {c: [u for u in said if u.condition == c] for c in _conditions(said)}
+        clean = by_name.get("clean", said)
+        whole = sweep(clean, streams, config, thresholds=at)
         rows = [
-            operating_point(with_utterances(whole, some), 0, f"test, {name}")
-            for name, some in by_name.items()
+            operating_point(with_utterances(whole, some), 0, f"{name}, {condition}")
+            for condition, some in by_name.items()
         ]
         for part in whole.parts:
             own = [s for s in streams if s.part == part]
-            one = sweep(by_name["clean"], own, config, thresholds=at)
-            rows.append(operating_point(one, 0, f"test, clean, {part}"))
+            one = sweep(clean, own, config, thresholds=at)
+            rows.append(operating_point(one, 0, f"{name}, clean, {part}"))
         points[word] = [asdict(row) for row in rows]
     return points
+
+
+def _conditions(said: Iterable[Utterance]) -> list[str]:
+    """Name the conditions in the order in which they were heard."""
+    return list(dict.fromkeys(one.condition for one in said))
 
 
 def ledger(

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wakeword.errors import ConfigError
+from wakeword_train.data.augment import USUAL, AugmentConfig
 from wakeword_train.data.corpus import SPOKEN, Corpus, Item, build_corpus, open_corpus, save_corpus
 from wakeword_train.data.manifest import Clip, trains
 from wakeword_train.data.windows import (
@@ -74,9 +75,14 @@ class Pack:
     ledger: tuple[Mapping[str, Any], ...]
 
     @property
+    def folder(self) -> Path:
+        """Where it lies."""
+        return self.bank.parent
+
+    @property
     def key(self) -> str:
         """Name what is in it."""
-        return self.bank.parent.name
+        return self.folder.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +203,7 @@ def build_pack(
     ledger: Sequence[Mapping[str, Any]],
     config: PackConfig = PackConfig(),
     *,
+    augment: AugmentConfig = USUAL,
     processes: int = 2,
     progress: Progress = lambda *_: None,
 ) -> Pack:
@@ -208,6 +215,7 @@ def build_pack(
         clips: recordings of the training part; those that may not train are refused.
         ledger: rows about them, kept with the pack.
         config: how much of what.
+        augment: how windows are heard.
         processes: worker processes.
         progress: called with (stage, done, in all).
 
@@ -219,7 +227,7 @@ def build_pack(
     if not any(clip.kind in LONG_KINDS for clip in clips):
         raise ConfigError(f"{data}: no speech and no noise to train on: add some of kind speech")
     made_of = sorted(f"{clip.file} {clip.label} {clip.source}" for clip in clips)
-    folder = work / f"pack-{key_of(made_of, config)}"
+    folder = work / f"pack-{key_of(made_of, config, augment)}"
     if (folder / "pack.json").is_file():
         return open_pack(folder)
     labels = head_labels(clips, config.fewest)
@@ -233,12 +241,14 @@ def build_pack(
     progress("decode recordings", 1, 1)
     groups = _groups(corpus, labels, config)
     for done, total in build_windows(
-        folder / "windows", folder / "corpus", groups, seed=config.seed, processes=processes
-    ):
+        folder / "windows", folder / "corpus", groups,
+        seed=config.seed, processes=processes, augment=augment,
+    ):  # fmt: skip
         progress("cut windows of the pack", done, total)
     save_corpus(folder / "bank", *_bank(corpus, config.seed))
     about = {
-        "labels": list(labels), "config": asdict(config), "ledger": list(ledger),
+        "labels": list(labels), "config": asdict(config), "augment": asdict(augment),
+        "ledger": list(ledger),
         "groups": [asdict(group) for group in groups],
     }  # fmt: skip
     partial = folder / "pack.part"

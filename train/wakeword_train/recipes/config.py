@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from wakeword.errors import ConfigError
+from wakeword_train.data.augment import USUAL, AugmentConfig
 from wakeword_train.data.pack import PackConfig
 from wakeword_train.fit import FitConfig
 from wakeword_train.models.trigger import PRESETS
@@ -18,10 +19,15 @@ __all__ = ["Recipe", "SynthConfig", "WindowConfig", "find_recipe", "read_recipe"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SynthConfig:
-    """Clips to speak: of each word, and of phrases close to it."""
+    """Clips to speak: of each word, and of phrases close to it.
 
+    ``held_out`` clips of each word never train. ``engines`` are all that are there, if empty.
+    """
+
+    engines: tuple[str, ...] = ()
     count: int = 1_000
-    near_count: int = 300
+    near_count: int = 600
+    held_out: int = 120
     seed: int = 1
     spellings: Mapping[str, Sequence[str]] = field(default_factory=dict)
     near: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -49,12 +55,14 @@ class Recipe:
 
     words: tuple[str, ...]
     preset: str = "small"
+    language: str = "en-us"
     seed: int = 1
     real: bool = True
     without: tuple[str, ...] = ()
     synth: SynthConfig = field(default_factory=SynthConfig)
     pack: PackConfig = field(default_factory=PackConfig)
     windows: WindowConfig = field(default_factory=WindowConfig)
+    augment: AugmentConfig = USUAL
     fit: FitConfig = field(default_factory=FitConfig)
     fa_per_hour: float = 1.0
     smooth_steps: int = 5
@@ -104,7 +112,8 @@ def read_recipe(path: Path) -> Recipe:
     except tomllib.TOMLDecodeError as exc:
         raise ConfigError(f"{path} is not TOML: {exc}") from exc
     sections = {
-        "synth": SynthConfig, "pack": PackConfig, "windows": WindowConfig, "fit": FitConfig,
+        "synth": SynthConfig, "pack": PackConfig, "windows": WindowConfig,
+        "augment": AugmentConfig, "fit": FitConfig,
     }  # fmt: skip
     for name, cls in sections.items():
         table[name] = _section(cls, table.get(name, {}), f"{path} [{name}]")

@@ -1,34 +1,38 @@
-"""The trigger recipe: a phrase, synthetic voices and a pack in, a calibrated int8 bundle out.
+"""The trigger recipe: a phrase, synthetic voices and a pack in, a trained model out.
 
-Stages: plan, synthesize, pack, cut windows, fit, quantise, calibrate, measure, write the bundle.
-Each leaves its result in the work folder and is not done again when it is there.
+Here are the stages up to the trained model: synthesize, cut windows, fit. Each leaves its result in
+the work folder and is not done again when it is there.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from wakeword.bundle import Bundle
-from wakeword.errors import BundleError, ConfigError
+from wakeword.errors import ConfigError
 from wakeword_train.data.corpus import Corpus, build_corpus
-from wakeword_train.data.manifest import read_clips, trains
-from wakeword_train.data.pack import Joined, Pack, build_pack, join, key_of, long_groups
-from wakeword_train.data.splits import SPLITS_FILE, read_splits
+from wakeword_train.data.manifest import Clip
+from wakeword_train.data.pack import Joined, Pack, join, key_of, long_groups
 from wakeword_train.data.windows import LONG_KINDS, Group, build_windows, open_windows
-from wakeword_train.fit import fit, read_losses
-from wakeword_train.models.trigger import PRESETS, build, save_weights
+from wakeword_train.fit import fit
+from wakeword_train.models.trigger import PRESETS, build
 from wakeword_train.recipes.config import Recipe
-from wakeword_train.ship import calibrate, commit, ledger, measure, quantise, rewrite
-from wakeword_train.synth import find_engines, spoken_of, synthesize
-from wakeword_train.testset import read_corpus, says
+from wakeword_train.synth import find_engines, synthesize
+from wakeword_train.testset import label_of, says
 
-__all__ = ["SHARE", "heads_of", "prepare", "run", "share_of", "speak", "train_model"]
+__all__ = [
+    "SHARE",
+    "Progress",
+    "heads_of",
+    "held_out",
+    "prepare",
+    "share_of",
+    "speak",
+    "spoken_folders",
+    "train_model",
+]
 
 log = logging.getLogger(__name__)
 Progress = Callable[[str, int, int], None]
@@ -36,7 +40,7 @@ Progress = Callable[[str, int, int], None]
 # Of a batch; "long" takes what is left. Names are prefixes of group names. Few people say the
 # words, so their clips are few in a batch: at 0.17 the model learned the people, not the word.
 SHARE = {"real": 0.12, "synthetic": 0.25, "head": 0.22, "near": 0.05, "other": 0.01, "long": 0.0}
-CALIBRATION_WINDOWS = 60  # set the int8 ranges
+HELD_OUT_SEED = 1_000  # added to the seed of the clips
 
 
 def share_of(names: Sequence[str]) -> dict[str, float]:
@@ -55,12 +59,13 @@ def heads_of(recipe: Recipe, pack: Pack) -> dict[str, tuple[str, int]]:
         is dropped on export. A label that contains a word, or is in ``without``, trains nothing.
     """
     known: dict[str, tuple[str, int]] = {}
+    words = [label_of(word) for word in recipe.words]
     extra = len(recipe.words)
     for label in pack.labels:
         if label in recipe.without:
             continue
-        if label in recipe.words and recipe.real:
-            known[f"head {label}"] = (f"real {label}", recipe.words.index(label))
+        if label in words and recipe.real:
+            known[f"head {label}"] = (f"real {label}", words.index(label))
         elif not any(says(label, word) for word in recipe.words):
             known[f"head {label}"] = (f"head {label}", extra)
             extra += 1
@@ -92,34 +97,55 @@ def phrase_groups(corpus: Corpus, recipe: Recipe) -> list[Group]:
 def speak(
     recipe: Recipe,
     work: Path,
-    voices: Path,
+    voices: Path | None,
     *,
     processes: int = 2,
     progress: Progress = lambda *_: None,
 ) -> None:
-    """Speak the clips of a recipe that are not there yet, a folder per word and one of its near."""
+    """Speak the clips of a recipe that are not there yet.
+
+    Each word has a folder, those close to it another, and a third has the word by speakers mixed
+    anew, who choose the threshold where nobody else says it.
+    """
     config = recipe.synth
-    engines = find_engines(["kokoro"], voices=voices)
+    engines = find_engines(config.engines or None, voices=voices, language=recipe.language)
     for word in recipe.words:
+        said, near = config.spellings[word], config.near.get(word, ())
         jobs = (
-            (word, {word: config.spellings[word]}, config.count),
-            (f"near {word}", {f"near {word}": config.near.get(word, ())}, config.near_count),
+            (_folder(work, word), word, said, config.count, config.seed),
+            (_folder(work, f"near {word}"), f"near {word}", near, config.near_count, config.seed),
+            (held_out(work, word), word, said, config.held_out, config.seed + HELD_OUT_SEED),
         )
-        for name, spellings, count in jobs:
-            if not spellings[name] or not count:
+        for folder, label, spellings, count, seed in jobs:
+            if not spellings or not count:
                 continue
             for done, total in synthesize(
-                spellings, count, work / "synth" / name.replace(" ", "_"),
-                engines=engines, seed=config.seed, processes=processes,
+                {label: spellings}, count, folder,
+                engines=engines, seed=seed, processes=processes,
             ):  # fmt: skip
-                progress(f"synthesize {name}", done, total)
+                progress(f"synthesize {folder.name}", done, total)
+
+
+def _folder(work: Path, label: str) -> Path:
+    """Name the folder of the clips of a label."""
+    return work / "synth" / label_of(label)
+
+
+def held_out(work: Path, word: str) -> Path:
+    """Name the folder of synthetic clips of a word that never train."""
+    return _folder(work, f"{word} held out")
+
+
+def spoken_folders(recipe: Recipe, work: Path) -> list[Path]:
+    """Name the folders of synthetic clips that train."""
+    return [_folder(work, n) for word in recipe.words for n in (word, f"near {word}")]
 
 
 def prepare(
     recipe: Recipe,
     pack: Pack,
     work: Path,
-    voices: Path | None,
+    own: Sequence[Clip],
     *,
     processes: int = 2,
     progress: Progress = lambda *_: None,
@@ -129,34 +155,41 @@ def prepare(
     Args:
         recipe: what to make, planned.
         pack: what every word is trained with.
-        work: folder of the results.
-        voices: folder with Kokoro's two files; None takes the clips already in ``work``.
+        work: folder of the results, with the synthetic clips.
+        own: a user's recordings that train, of kind "wake" or a kind of ordinary sound.
         processes: worker processes.
         progress: called with (stage, done, in all).
+
+    Raises:
+        ConfigError: nobody says a word, neither in a recording nor by a machine.
     """
-    if voices is not None:
-        speak(recipe, work, voices, processes=processes, progress=progress)
     spoken = [path for path in spoken_folders(recipe, work) if (path / "manifest.jsonl").is_file()]
     made_of = [(folder / "manifest.jsonl").read_text() for folder in spoken]
+    made_of += [f"{clip.file} {clip.label}" for clip in own]
     sizes = recipe.windows
-    path = work / f"phrase-{key_of(made_of, sizes, recipe.words, pack.key, recipe.seed)}"
+    key = key_of(made_of, sizes, recipe.words, pack.key, recipe.augment, recipe.seed)
+    path = work / f"phrase-{key}"
     progress("gather clips", 0, 1)
     corpus = build_corpus(
-        path / "corpus", work, [],
-        synthetic=spoken, synthetic_morphs=sizes.synthetic_morphs, bank=pack.bank,
-        seed=recipe.seed, processes=processes,
+        path, work, own,
+        synthetic=spoken, morphs=dict.fromkeys(recipe.words, sizes.morphs),
+        synthetic_morphs=sizes.synthetic_morphs, bank=pack.bank, seed=recipe.seed,
+        processes=processes,
     )  # fmt: skip
     progress("gather clips", 1, 1)
     groups = phrase_groups(corpus, recipe)
     parts = [(pack.windows, heads_of(recipe, pack))]
     if groups:
+        # Beside the clips, where all words share the rooms that are computed.
+        shards = work / f"windows-{key}"
         for done, total in build_windows(
-            path / "windows", path / "corpus", groups, seed=recipe.seed, processes=processes
-        ):
+            shards, path, groups,
+            seed=recipe.seed, processes=processes, augment=recipe.augment,
+        ):  # fmt: skip
             progress("cut windows", done, total)
-        own = open_windows(path / "windows", groups, seed=recipe.seed)
+        cut = open_windows(shards, groups, seed=recipe.seed)
         words = {group.name: (group.name, group.label) for group in groups if group.label >= 0}
-        parts.insert(0, (own, words))
+        parts.insert(0, (cut, words))
     joined = join(parts)
     if missing := [w for n, w in enumerate(recipe.words) if not (joined.label == n).any()]:
         raise ConfigError(
@@ -164,12 +197,6 @@ def prepare(
             "or recordings with --positives"
         )
     return joined
-
-
-def spoken_folders(recipe: Recipe, work: Path) -> list[Path]:
-    """Name the folders of synthetic clips."""
-    names = [n for word in recipe.words for n in (word, f"near {word}")]
-    return [work / "synth" / name.replace(" ", "_") for name in names]
 
 
 def train_model(
@@ -208,76 +235,3 @@ def train_model(
     model.save_weights(partial)
     partial.replace(done)
     return model
-
-
-def pack_of(
-    recipe: Recipe,
-    work: Path,
-    data: Path,
-    *,
-    splits: Path = SPLITS_FILE,
-    processes: int = 2,
-    progress: Progress = lambda *_: None,
-) -> Pack:
-    """Make the pack of a folder of recordings with ``manifest.tsv``, or open it if it is there."""
-    parts = read_splits(splits)
-    everything = read_clips(data)
-    clips = [clip for clip in everything if parts.get(clip.file) == "train" and trains(clip)]
-    rows = [row for row in ledger(everything, parts, {}) if row["used_for"] == "training"]
-    return build_pack(work, data, clips, rows, recipe.pack, processes=processes, progress=progress)
-
-
-def run(
-    recipe: Recipe,
-    work: Path,
-    data: Path,
-    voices: Path | None,
-    out: Path,
-    *,
-    splits: Path = SPLITS_FILE,
-    processes: int = 2,
-    force: bool = False,
-    progress: Progress = lambda *_: None,
-) -> Bundle:
-    """Do everything, from recordings and voices to a measured bundle ``out/WORD_WORD.json``.
-
-    Raises:
-        BundleError: the bundle exists and ``force`` is not set.
-        ConfigError: data is missing, or the dev part cannot hold the rate of false alarms.
-    """
-    name = "_".join(word.replace(" ", "_") for word in recipe.words)
-    if not force and (taken := [p for p in out.glob(f"{name}.*") if p.suffix != ".toml"]):
-        raise BundleError(f"{taken[0]}: exists; choose another --out, or --force to replace it")
-    pack = pack_of(recipe, work, data, splits=splits, processes=processes, progress=progress)
-    windows = prepare(recipe, pack, work, voices, processes=processes, progress=progress)
-    config = PRESETS[recipe.preset]
-    share = share_of(windows.names)
-    folder = work / f"run-{key_of(recipe, share, config, pack.key)}"
-    model = train_model(recipe, windows, folder, progress=progress)
-    save_weights(model, len(recipe.words), folder / f"{name}.npz")
-    draft = quantise(
-        model, config, recipe.words,
-        windows.take(np.arange(min(CALIBRATION_WINDOWS, len(windows.label)))),
-        folder / "draft" / name, smooth_steps=recipe.smooth_steps, force=True,
-    )  # fmt: skip
-    decision = calibrate(
-        draft, read_corpus(data, splits, "dev"), recipe.fa_per_hour,
-        progress=lambda _, done, total: progress("calibrate", done, total),
-    )  # fmt: skip
-    chosen = rewrite(
-        draft, decision=decision, operating_points={}, training={}, rows=[],
-        path=folder / "draft" / name, force=True,
-    )  # fmt: skip
-    points = measure(
-        chosen, read_corpus(data, splits, "test"),
-        progress=lambda _, done, total: progress("measure", done, total),
-    )  # fmt: skip
-    spoken = {f.name: spoken_of(f) for f in spoken_folders(recipe, work) if f.is_dir()}
-    facts = {
-        "recipe": asdict(recipe), "model": asdict(config), "parameters": int(model.count_params()),
-        "share": share, "commit": commit(), "loss": read_losses(folder),
-    }  # fmt: skip
-    return rewrite(
-        chosen, decision=decision, operating_points=points, training=facts,
-        rows=ledger(read_clips(data), read_splits(splits), spoken), path=out / name, force=force,
-    )  # fmt: skip

@@ -1,0 +1,221 @@
+"""From a recipe to a measured bundle: train, quantise, calibrate, measure, write.
+
+Each stage leaves its result in the work folder and is not done again when it is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wakeword.bundle import Bundle
+from wakeword.detector import Detector
+from wakeword.errors import BundleError, ConfigError
+from wakeword_train.conditions import parse_condition
+from wakeword_train.data.manifest import Clip, read_clips, trains
+from wakeword_train.data.pack import Pack, build_pack, key_of, open_pack
+from wakeword_train.data.pack_file import read_dev
+from wakeword_train.data.splits import SPLITS_FILE, read_splits
+from wakeword_train.fit import read_losses
+from wakeword_train.models.trigger import PRESETS, save_weights
+from wakeword_train.recipes.config import Recipe
+from wakeword_train.recipes.parts import hear_features, said_by, with_words
+from wakeword_train.recipes.trigger import (
+    Progress,
+    held_out,
+    prepare,
+    share_of,
+    speak,
+    spoken_folders,
+    train_model,
+)
+from wakeword_train.scoring import Scored, score
+from wakeword_train.ship import (
+    CALIBRATE_ON,
+    MEASURE_ON,
+    calibrate,
+    commit,
+    ledger,
+    measure,
+    quantise,
+    rewrite,
+)
+from wakeword_train.synth import spoken_of
+from wakeword_train.testset import TestSet, label_of, read_corpus
+
+__all__ = ["Sources", "pack_of", "run"]
+
+CALIBRATION_WINDOWS = 60  # set the int8 ranges
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """Where sound comes from.
+
+    ``data`` is a folder of recordings with ``manifest.tsv`` and parts as ``splits`` says; without
+    it ``pack`` is a folder to open. ``voices`` has files of Kokoro and Piper, None where they are
+    fetched to; ``silent`` speaks nothing. The other three are a user's own.
+    """
+
+    data: Path | None = None
+    splits: Path = SPLITS_FILE
+    pack: Path | None = None
+    voices: Path | None = None
+    silent: bool = False
+    positives: Path | None = None
+    negatives: Path | None = None
+    background: Path | None = None
+
+
+def pack_of(
+    recipe: Recipe,
+    work: Path,
+    sources: Sources,
+    *,
+    processes: int = 2,
+    progress: Progress = lambda *_: None,
+) -> Pack:
+    """Open the pack, or make it from recordings.
+
+    Raises:
+        ConfigError: neither pack nor recordings are named, or they are not there.
+    """
+    if sources.data is None:
+        if sources.pack is None:
+            raise ConfigError("no pack and no recordings: name one of them")
+        return open_pack(sources.pack)
+    parts = read_splits(sources.splits)
+    everything = read_clips(sources.data)
+    clips = [clip for clip in everything if parts.get(clip.file) == "train" and trains(clip)]
+    rows = [row for row in ledger(everything, parts, {}) if row["used_for"] == "training"]
+    return build_pack(
+        work, sources.data, clips, rows, recipe.pack,
+        augment=recipe.augment, processes=processes, progress=progress,
+    )  # fmt: skip
+
+
+def own_clips(recipe: Recipe, sources: Sources) -> dict[str, list[Clip]]:
+    """Read a user's folders and split them by speaker: part to clips."""
+    from wakeword_train.data.recordings import read_folder, split_speakers
+
+    found: list[Clip] = []
+    for folder, kind in (
+        (sources.positives, "wake"), (sources.negatives, "speech"), (sources.background, "noise"),
+    ):  # fmt: skip
+        if folder is not None:
+            found += read_folder(folder, kind, recipe.words[0] if kind == "wake" else "own")
+    parts = split_speakers(found, recipe.seed)
+    return {
+        part: [clip for clip in found if parts[clip.file] == part]
+        for part in ("train", "dev", "test")
+    }
+
+
+def hear(
+    bundle: Bundle, found: TestSet, names: Sequence[str], pack: Pack | None, progress: Progress
+) -> Scored:
+    """Hear a part; sound without the word comes from the pack too, where one is given.
+
+    Where there are no recordings of noise it is pink, and without impulse responses no room is
+    simulated.
+    """
+    kind = "" if found.noises else "-pink"
+    conditions = [
+        parse_condition(name + (kind if name.endswith("dB") else ""))
+        for name in names
+        if "reverb" not in name or found.rirs
+    ]
+    scored = score(Detector([(bundle, None)]), found, conditions, progress=progress)
+    if pack is None:
+        return scored
+    more = hear_features(bundle, read_dev(pack.folder))
+    return Scored(
+        scored.utterances, {word: [*own, *more[word]] for word, own in scored.streams.items()}
+    )
+
+
+def run(
+    recipe: Recipe,
+    work: Path,
+    sources: Sources,
+    out: Path,
+    *,
+    processes: int = 2,
+    force: bool = False,
+    progress: Progress = lambda *_: None,
+) -> Bundle:
+    """Do everything, from a planned recipe to a measured bundle ``out/WORD_WORD.json``.
+
+    Raises:
+        BundleError: the bundle exists and ``force`` is not set.
+        ConfigError: data is missing, or the dev part cannot hold the rate of false alarms.
+    """
+    name = "_".join(label_of(word) for word in recipe.words)
+    if not force and (taken := [p for p in out.glob(f"{name}.*") if p.suffix != ".toml"]):
+        raise BundleError(f"{taken[0]}: exists; choose another --out, or --force to replace it")
+    pack = pack_of(recipe, work, sources, processes=processes, progress=progress)
+    own = own_clips(recipe, sources)
+    if not sources.silent:
+        speak(recipe, work, sources.voices, processes=processes, progress=progress)
+    windows = prepare(recipe, pack, work, own["train"], processes=processes, progress=progress)
+    config, share = PRESETS[recipe.preset], share_of(windows.names)
+    key = key_of(recipe, share, config, pack.key, sorted(clip.file for clip in own["train"]))
+    folder = work / f"run-{key}"
+    model = train_model(recipe, windows, folder, progress=progress)
+    save_weights(model, len(recipe.words), folder / f"{name}.npz")
+    draft = quantise(
+        model, config, recipe.words,
+        windows.take(np.arange(min(CALIBRATION_WINDOWS, len(windows.label)))),
+        folder / "draft" / name, smooth_steps=recipe.smooth_steps, force=True,
+    )  # fmt: skip
+    spoken = [clip for word in recipe.words for clip in said_by(held_out(work, word), word)]
+    parts = {
+        part: with_words(_recordings(sources, part), recipe, own[part], spoken)
+        for part in ("dev", "test")
+    }
+    featured = pack if sources.data is None else None
+    heard = hear(
+        draft, parts["dev"], CALIBRATE_ON, featured,
+        lambda _, done, total: progress("calibrate", done, total),
+    )  # fmt: skip
+    chosen = rewrite(
+        draft, decision=calibrate(draft, heard, recipe.fa_per_hour), operating_points={},
+        training={}, rows=[], path=folder / "draft" / name, force=True,
+    )  # fmt: skip
+    heard = hear(
+        chosen, parts["test"], MEASURE_ON, featured,
+        lambda _, done, total: progress("measure", done, total),
+    )  # fmt: skip
+    facts = {
+        "recipe": asdict(recipe), "model": asdict(config), "parameters": int(model.count_params()),
+        "share": share, "pack": pack.key, "commit": commit(), "loss": read_losses(folder),
+    }  # fmt: skip
+    return rewrite(
+        chosen, decision=chosen.decision, operating_points=measure(chosen, heard), training=facts,
+        rows=_ledger(recipe, work, sources, pack, own), path=out / name, force=force,
+    )  # fmt: skip
+
+
+def _recordings(sources: Sources, part: str) -> TestSet:
+    """Take one part of the recordings, empty where there are none."""
+    if sources.data is None:
+        return TestSet(clips=(), streams=())
+    return read_corpus(sources.data, sources.splits, part)
+
+
+def _ledger(
+    recipe: Recipe, work: Path, sources: Sources, pack: Pack, own: Mapping[str, Sequence[Clip]]
+) -> list[dict[str, Any]]:
+    """List the recordings behind a model: the pack's, a user's, synthetic ones, the tests'."""
+    spoken = {f.name: spoken_of(f) for f in spoken_folders(recipe, work) if f.is_dir()}
+    mine = {clip.file: part for part, clips in own.items() for clip in clips}
+    clips = [clip for some in own.values() for clip in some]
+    rows = [dict(row) for row in pack.ledger] + ledger(clips, mine, spoken)
+    if sources.data is not None:
+        splits = {f: p for f, p in read_splits(sources.splits).items() if p != "train"}
+        rows += ledger(read_clips(sources.data), splits, {})
+    return rows

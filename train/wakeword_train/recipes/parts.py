@@ -1,0 +1,112 @@
+"""What a threshold is chosen on, and what a model is tested on.
+
+Recordings of people where there are any; for a word that nobody says there, synthetic clips that
+were held out. Sound without the word comes from recordings, or as features from the pack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from wakeword.audio import read_audio
+from wakeword.bundle import Bundle
+from wakeword.counting import Stream
+from wakeword.frontend import HOP, WINDOW, features
+from wakeword.model import open_model
+from wakeword_train.conditions import LEAD, hiss
+from wakeword_train.data.manifest import Clip
+from wakeword_train.data.pack_file import DevStream
+from wakeword_train.recipes.config import Recipe
+from wakeword_train.scoring import GAP, OTHER_WORDS
+from wakeword_train.synth import read_manifest
+from wakeword_train.testset import Recording, TestSet, label_of, says
+
+__all__ = ["HELD_OUT", "dev_streams", "hear_features", "said_by", "with_words"]
+
+HELD_OUT = "synthetic voices, held out"
+SEED = 1
+
+
+def said_by(folder: Path, word: str) -> list[Recording]:
+    """List the synthetic clips in a folder that say a word; none where there is no folder."""
+    if not (folder / "manifest.jsonl").is_file():
+        return []
+    return [
+        Recording(
+            path=folder / row["file"], name=f"{folder.name}/{row['file']}", label=label_of(word),
+            source=HELD_OUT, synthetic=True,
+        )
+        for row in read_manifest(folder)
+    ]  # fmt: skip
+
+
+def with_words(
+    found: TestSet, recipe: Recipe, own: Sequence[Clip], held_out: Sequence[Recording]
+) -> TestSet:
+    """Add a user's clips to a part, and synthetic ones of each word that nobody says in it.
+
+    Args:
+        found: recordings with a list, perhaps none.
+        recipe: its words; where it leaves out their recordings, those are left out here too.
+        own: a user's clips of this part; of kind "wake" they say the word, else they are negatives.
+        held_out: synthetic clips.
+    """
+    words = [label_of(word) for word in recipe.words]
+    clips = [clip for clip in found.clips if recipe.real or clip.label not in words]
+    streams = list(found.streams)
+    for one in own:
+        recording = Recording(
+            path=Path(one.file), name=Path(one.file).name, label=label_of(one.label),
+            source=one.source, speaker=one.speaker,
+        )  # fmt: skip
+        if one.kind == "wake":
+            clips.append(recording)
+        else:
+            streams.append((one.kind, recording))
+    for word in words:
+        if not any(clip.label == word for clip in clips):
+            clips += [clip for clip in held_out if clip.label == word]
+    return replace(found, clips=tuple(clips), streams=tuple(streams))
+
+
+def dev_streams(found: TestSet) -> list[DevStream]:
+    """Turn the sound of a part into features, the clips of each word joined with gaps of hiss."""
+    groups: dict[tuple[str, str], list[Recording]] = {}
+    for clip in found.clips:
+        groups.setdefault((clip.label, clip.source), []).append(clip)
+    streams = []
+    gap = hiss(SEED, GAP)
+    for (label, source), clips in sorted(groups.items()):
+        spoken = [read_audio(clip.path) for clip in clips]
+        joined = [hiss(SEED, LEAD), *(part for samples in spoken for part in (samples, gap))]
+        count = sum(len(samples) for samples in spoken)
+        heard = features(np.concatenate(joined))
+        streams.append(DevStream(f"{OTHER_WORDS}: {label}", source, count, heard))
+    for part, one in found.streams:
+        samples = read_audio(one.path)
+        streams.append(DevStream(part, one.source, len(samples), features(samples)))
+    return streams
+
+
+def hear_features(bundle: Bundle, streams: Sequence[DevStream]) -> dict[str, list[Stream]]:
+    """Score features without any of the words, as the detector would the sound they come from."""
+    model = open_model(bundle)
+    found: dict[str, list[Stream]] = {word: [] for word in bundle.words}
+    for one in streams:
+        part, _, label = one.part.partition(": ")
+        steps = len(one.features) // model.stride
+        probs, _ = model.run(one.features[: steps * model.stride], model.initial_state())
+        indices = (np.arange(1, steps + 1) * model.stride - 1) * HOP + WINDOW
+        for column, word in enumerate(bundle.words):
+            if not says(label, word):
+                found[word].append(
+                    Stream(
+                        probs=probs[:, column], indices=indices, samples=one.samples,
+                        part=part, source=one.source,
+                    )
+                )  # fmt: skip
+    return found
