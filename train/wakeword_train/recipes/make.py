@@ -5,6 +5,7 @@ Each stage leaves its result in the work folder and is not done again when it is
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,9 +17,11 @@ from wakeword.bundle import Bundle
 from wakeword.detector import Detector
 from wakeword.errors import BundleError, ConfigError
 from wakeword_train.conditions import parse_condition
+from wakeword_train.data.complaints import check, usable
 from wakeword_train.data.manifest import Clip, read_clips, trains
 from wakeword_train.data.pack import Pack, build_pack, key_of, open_pack
 from wakeword_train.data.pack_file import read_dev
+from wakeword_train.data.recordings import read_folder, split_speakers
 from wakeword_train.data.splits import SPLITS_FILE, read_splits
 from wakeword_train.fit import read_losses
 from wakeword_train.models.trigger import PRESETS, save_weights
@@ -49,6 +52,7 @@ from wakeword_train.testset import TestSet, label_of, read_corpus
 
 __all__ = ["Sources", "pack_of", "run"]
 
+log = logging.getLogger(__name__)
 CALIBRATION_WINDOWS = 60  # set the int8 ranges
 
 
@@ -98,16 +102,28 @@ def pack_of(
     )  # fmt: skip
 
 
-def own_clips(recipe: Recipe, sources: Sources) -> dict[str, list[Clip]]:
-    """Read a user's folders and split them by speaker: part to clips."""
-    from wakeword_train.data.recordings import read_folder, split_speakers
+def own_clips(
+    recipe: Recipe, sources: Sources, progress: Progress = lambda *_: None
+) -> dict[str, list[Clip]]:
+    """Read a user's folders, say what is wrong in them, and split them by speaker.
 
+    Returns:
+        Part to clips; those that are useless are left out.
+
+    Raises:
+        ConfigError: a folder is not there, or nothing in all of them is of use.
+    """
     found: list[Clip] = []
     for folder, kind in (
         (sources.positives, "wake"), (sources.negatives, "speech"), (sources.background, "noise"),
     ):  # fmt: skip
         if folder is not None:
             found += read_folder(folder, kind, recipe.words[0] if kind == "wake" else "own")
+    if found:
+        complaints = check(found, progress)
+        for complaint in complaints:
+            log.warning("%s", complaint)
+        found = usable(found, complaints)
     parts = split_speakers(found, recipe.seed)
     return {
         part: [clip for clip in found if parts[clip.file] == part]
@@ -158,7 +174,7 @@ def run(
     if not force and (taken := [p for p in out.glob(f"{name}.*") if p.suffix != ".toml"]):
         raise BundleError(f"{taken[0]}: exists; choose another --out, or --force to replace it")
     pack = pack_of(recipe, work, sources, processes=processes, progress=progress)
-    own = own_clips(recipe, sources)
+    own = own_clips(recipe, sources, progress)
     if not sources.silent:
         speak(recipe, work, sources.voices, processes=processes, progress=progress)
     windows = prepare(recipe, pack, work, own["train"], processes=processes, progress=progress)
