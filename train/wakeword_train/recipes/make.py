@@ -190,7 +190,9 @@ def run(
     )  # fmt: skip
     spoken = [clip for word in recipe.words for clip in said_by(held_out(work, word), word)]
     parts = {
-        part: with_words(_recordings(sources, part), recipe, own[part], spoken)
+        part: with_words(
+            _recordings(sources, part), recipe, own[part], spoken, tests=part == "test"
+        )
         for part in ("dev", "test")
     }
     featured = pack if sources.data is None else None

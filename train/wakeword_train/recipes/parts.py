@@ -45,18 +45,25 @@ def said_by(folder: Path, word: str) -> list[Recording]:
 
 
 def with_words(
-    found: TestSet, recipe: Recipe, own: Sequence[Clip], held_out: Sequence[Recording]
+    found: TestSet,
+    recipe: Recipe,
+    own: Sequence[Clip],
+    held_out: Sequence[Recording],
+    *,
+    tests: bool,
 ) -> TestSet:
     """Add a user's clips to a part, and synthetic ones of each word that nobody says in it.
 
     Args:
         found: recordings with a list, perhaps none.
-        recipe: its words; where it leaves out their recordings, those are left out here too.
+        recipe: its words. A threshold is chosen without their recordings where it leaves them out;
+            a test takes them all the same.
         own: a user's clips of this part; of kind "wake" they say the word, else they are negatives.
         held_out: synthetic clips.
+        tests: this part tests.
     """
     words = [label_of(word) for word in recipe.words]
-    clips = [clip for clip in found.clips if recipe.real or clip.label not in words]
+    clips = [clip for clip in found.clips if tests or recipe.real or clip.label not in words]
     streams = list(found.streams)
     for one in own:
         recording = Recording(
