@@ -113,6 +113,14 @@ def test_edits_are_counted() -> None:
 
 
 @speaks
+def test_the_dictionary_is_asked_too() -> None:
+    """espeak-ng says "aluminium" as in Britain whatever the accent."""
+    assert pronunciations("Aluminium")[2] == "əlˈuːmɪnəm"
+    assert pronunciations("computer")[2] != pronunciations("computer")[0]  # it agrees
+    assert phonemes._by_the_dictionary("hey qwzx") == []
+
+
+@speaks
 def test_fewer_than_one_pronunciation_is_refused() -> None:
     with pytest.raises(ConfigError, match="most=0"):
         pronunciations("computer", most=0)
@@ -170,6 +178,8 @@ def test_an_accent_that_makes_no_word_is_kept_beside_a_word() -> None:
 def test_letters_say_what_a_weak_vowel_was_written_with() -> None:
     assert say("Spanish", "computer", US, GB) == "kompjˈutɛɾ"
     assert say("Spanish", "banana", "bɐnˈænə", "bɐnˈɑːnə") == "banˈana"
+    assert say("Spanish", "nadia", "nˈɑːdjə", "") == "nˈadja"
+    assert say("Spanish", "famous station", "fˈeɪməs stˈeɪʃən", "") == "fˈeimos estˈeiʃon"
     # Letters and vowels that cannot be paired leave the vowel as it is.
     assert say("full vowels", "colonel", "kˈɜːnəl", "kˈɜːnəl") == "kˈɜːnəl"
     assert say("full vowels", "xkcd", "ˈɛks keɪsˌiːdˈiː", "") == "ˈɛks keɪsˌiːdˈiː"

@@ -337,7 +337,7 @@ def test_the_command_speaks_a_phrase_and_prints_where(
     assert main([*command, "-n", "3", "--engine", "espeak"]) == 0
     told = capsys.readouterr()
     assert told.out == f"{tmp_path / 'out'}\n"
-    assert "2 pronunciations: jˈɛs, jˈɛʃ" in told.err
+    assert "2 pronunciations (if they are wrong, spell it as it sounds): jˈɛs, jˈɛʃ" in told.err
     assert "clips by engine: espeak 3" in told.err
     assert len(list((tmp_path / "out" / "oh_yes").glob("*.flac"))) == 3
     assert main([*command, "-n", "2", "--engine", "espeak"]) == 1

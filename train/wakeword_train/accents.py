@@ -219,7 +219,9 @@ def _strengthen(spoken: str, text: str, values: Mapping[str, str]) -> str:
                 er = match.end() == len(word) and letters.rstrip("e").endswith("r")
                 if match[0] in ("ɐ", "ᵻ", "ɚ") or (match[0] == "ə" and not er):
                     rhotic = "ɹ" if match[0] == "ɚ" else ""
-                    full = values.get(group[0], match[0].replace("ɚ", "ə")) + rhotic
+                    # The "ia" of "Nadia" and the "io" of "station" end in it, "ou" begins with it.
+                    letter = group[0] if group[0] in "ao" else group.rstrip("wy")[-1:] or group[0]
+                    full = values.get(letter, match[0].replace("ɚ", "ə")) + rhotic
                     word = word[: match.start()] + full + word[match.end() :]
         out.append(word)
     return " ".join(out)

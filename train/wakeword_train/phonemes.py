@@ -85,8 +85,9 @@ def phonemise(text: str, language: str = "en-us") -> str:
 def pronunciations(text: str, language: str = "en-us", most: int = 18) -> list[str]:
     """Say in how many ways a phrase may be spoken.
 
-    English: the plain American and British one, then accents by rule (:mod:`.accents`). Other
-    languages: the plain one, those of the language's dialects, and a few rules that hold anywhere.
+    English: the plain American and British one, that of the dictionary where it knows every word,
+    then accents by rule (:mod:`.accents`). Other languages: the plain one, those of the language's
+    dialects, and a few rules that hold anywhere. Names may be read wrongly: respell those.
     An accent that would make other words of the phrase (``think`` said ``sink``) is left out.
 
     Args:
@@ -107,6 +108,7 @@ def pronunciations(text: str, language: str = "en-us", most: int = 18) -> list[s
     if code.partition("-")[0] == "en":
         us, gb = phonemise(text, "en-us"), phonemise(text, "en-gb")
         plain = [us, gb] if code in ("en-us", "en-gb") else [phonemise(text, code), us, gb]
+        plain += _by_the_dictionary(text)
         variants = [speak_with(accent, text, us, gb) for accent in ACCENTS]
         taken = _other_words(plain)
         variants = [v for v in variants if not taken(v)]
@@ -180,6 +182,18 @@ def _clean(spoken: str) -> str:
     """Leave out what is not a sound, and write the syllable that a consonant makes with a ə."""
     spoken = unicodedata.normalize("NFC", _FLAG.sub("", spoken)).replace("_", "")
     return " ".join(re.sub("([lmnɹrŋ])\u0329", r"ə\1", spoken).split())
+
+
+def _by_the_dictionary(text: str) -> list[str]:
+    """Say a phrase as the dictionary has its words; nothing where it lacks one."""
+    from wakeword_train.data.lexicon import read_lexicon
+
+    words = re.findall(r"[\w']+", text.lower().replace("’", "'"))
+    known: dict[str, str] = {}
+    for word, spoken in read_lexicon():
+        if word in words:
+            known.setdefault(word, spoken)
+    return [" ".join(known[word] for word in words)] if known.keys() >= set(words) else []
 
 
 def _other_words(plain: list[str]) -> Callable[[str], bool]:

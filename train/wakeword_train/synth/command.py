@@ -102,7 +102,10 @@ def _speak(args: argparse.Namespace, progress: Progress) -> int:
     engines = find_engines(
         args.engines, voices=args.voices, piper=args.piper, language=code_of(args.language)
     )
-    print(f"{len(ways)} pronunciations: {', '.join(ways)}", file=sys.stderr)
+    print(
+        f"{len(ways)} pronunciations (if they are wrong, spell it as it sounds): {', '.join(ways)}",
+        file=sys.stderr,
+    )
     for done, total in synthesize(
         {args.phrase: ways}, args.count, args.out,
         engines=engines, seed=args.seed, processes=args.processes, force=args.force,
