@@ -141,7 +141,8 @@ def _loss(
     false = -(1 - y) * tf.math.log(1 - p) * mask
     columns = tf.reduce_mean(config.positive_weight * miss + negative * false, axis=(0, 1))
     heads = columns[words:]
-    extra = config.head_weight * tf.reduce_sum(heads) if heads.shape[0] else 0.0
+    # The mean: more heads must not leave less for the words.
+    extra = words * config.head_weight * tf.reduce_mean(heads) if heads.shape[0] else 0.0
     peak = tf.reduce_mean(tf.reduce_max(false[:, :, :words], axis=(1, 2)))
     return tf.reduce_sum(columns[:words]) + extra + config.peak_weight * peak
 

@@ -192,9 +192,12 @@ def build_corpus(
     for base in synthetic:
         for row in read_manifest(base):
             file = base / row["file"]
-            kind = "near" if row["label"].startswith("near ") else "synthetic"
-            copies = synthetic_morphs if kind == "synthetic" else 0
-            add(read_audio(file), kind, row["label"], "", row["file"], copies)
+            kind, label, copies = "synthetic", row["label"], synthetic_morphs
+            if label.startswith("near "):
+                kind, copies = "near", 0
+            elif label == "talk":
+                kind, label, copies = "speech", f"synthetic_{row['engine']}", talk_morphs
+            add(read_audio(file), kind, label, "", row["file"], copies)
     if jobs:
         with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
             for parent, made in zip(parents, pool.map(_morphs, jobs, chunksize=16), strict=True):

@@ -51,9 +51,9 @@ class PackConfig:
     """Windows to cut: per word said by people, of short other sounds, and of ordinary sound.
 
     ``morphs`` makes up for few speakers: so many other voices of each clip at most, fewer where a
-    word has more than 80 clips. ``fewest`` clips of a word earn it a head of its own.
-    ``talk_morphs`` does the same to every 15 s of speech: what is done to words only would give
-    them away.
+    word has more than 80 clips. ``fewest`` clips of a word earn it a head of its own. ``talk`` is
+    sentences of synthetic voices. ``talk_morphs`` does the same as ``morphs`` to every 15 s of
+    speech: what is done to words only would give them away.
     """
 
     head: int = 1_800
@@ -61,6 +61,7 @@ class PackConfig:
     long: int = 36_000
     morphs: int = 6
     talk_morphs: int = 2
+    talk: int = 1_500
     fewest: int = 30
     seed: int = 1
 
@@ -203,6 +204,7 @@ def build_pack(
     ledger: Sequence[Mapping[str, Any]],
     config: PackConfig = PackConfig(),
     *,
+    talk: Path | None = None,
     augment: AugmentConfig = USUAL,
     processes: int = 2,
     progress: Progress = lambda *_: None,
@@ -215,6 +217,7 @@ def build_pack(
         clips: recordings of the training part; those that may not train are refused.
         ledger: rows about them, kept with the pack.
         config: how much of what.
+        talk: folder of synthetic sentences.
         augment: how windows are heard.
         processes: worker processes.
         progress: called with (stage, done, in all).
@@ -227,6 +230,8 @@ def build_pack(
     if not any(clip.kind in LONG_KINDS for clip in clips):
         raise ConfigError(f"{data}: no speech and no noise to train on: add some of kind speech")
     made_of = sorted(f"{clip.file} {clip.label} {clip.source}" for clip in clips)
+    if talk is not None:
+        made_of.append((talk / "manifest.jsonl").read_text())
     folder = work / f"pack-{key_of(made_of, config, augment)}"
     if (folder / "pack.json").is_file():
         return open_pack(folder)
@@ -234,7 +239,7 @@ def build_pack(
     counts = Counter(clip.label for clip in clips)
     progress("decode recordings", 0, 1)
     corpus = build_corpus(
-        folder / "corpus", data, clips,
+        folder / "corpus", data, clips, synthetic=[talk] if talk is not None else [],
         morphs={label: min(config.morphs, 500 // counts[label]) for label in labels},
         talk_morphs=config.talk_morphs, seed=config.seed, processes=processes,
     )  # fmt: skip
