@@ -36,8 +36,9 @@ VOWELS = {
     "ʌ": "ah", "ə": "ax", "ɜː": "er", "ɜːɹ": "er", "ɚ": "er", "aɪ": "ay", "aʊ": "aw", "ɔɪ": "oy",
 }  # fmt: skip
 OTHER = frozenset(" ˈˌ.,!?")
-# Voices that are no good: a clock that knows the words of the time only, and kal at 8 kHz.
-LEFT_OUT = {"awb_time", "kal"}
+# Voices that are no good: a clock that knows the words of the time only, and kal, made of recorded
+# pairs of sounds: it fails where it lacks one.
+LEFT_OUT = {"awb_time", "kal", "kal16"}
 SYLLABLES = "bdgklmnprst"
 
 
