@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
+log = logging.getLogger(__name__)
 Progress = Callable[[str, int, int], None]
 
 
@@ -73,11 +75,15 @@ def main(argv: Sequence[str], progress: Progress) -> int:
     """Run the command; return its exit code."""
     args = _parser().parse_args(argv)
 
+    from wakeword_train.data.near import strength
     from wakeword_train.data.pack_file import installed
     from wakeword_train.recipes.make import Sources, run
     from wakeword_train.recipes.plan import plan
 
     recipe = plan(_recipe(args))
+    for word in recipe.words:
+        for sentence in strength(recipe.synth.spellings[word]):
+            log.info("%s: %s", word, sentence)
     data = args.data
     if data is None and args.pack is None and "WAKEWORD_SHARED" in os.environ:
         data = Path(os.environ["WAKEWORD_SHARED"]) / "data" / "audio"
@@ -96,6 +102,7 @@ def main(argv: Sequence[str], progress: Progress) -> int:
         args.out, processes=args.processes, force=args.force, progress=progress,
     )  # fmt: skip
     print(bundle.path)
+    print(bundle.path.with_name(f"{bundle.name}-report.html"))
     return 0
 
 

@@ -6,7 +6,9 @@ Each stage leaves its result in the work folder and is not done again when it is
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +18,10 @@ import numpy as np
 from wakeword.bundle import Bundle
 from wakeword.detector import Detector
 from wakeword.errors import BundleError, ConfigError
-from wakeword_train.conditions import parse_condition
+from wakeword_train.conditions import Condition, parse_condition
 from wakeword_train.data.complaints import check, usable
 from wakeword_train.data.manifest import Clip, read_clips, trains
+from wakeword_train.data.near import swallowed
 from wakeword_train.data.pack import Pack, build_pack, key_of, open_pack
 from wakeword_train.data.pack_file import read_dev
 from wakeword_train.data.recordings import read_folder, split_speakers
@@ -37,6 +40,7 @@ from wakeword_train.recipes.trigger import (
     spoken_folders,
     train_model,
 )
+from wakeword_train.report import gather, write_report
 from wakeword_train.scoring import Scored, score
 from wakeword_train.ship import (
     CALIBRATE_ON,
@@ -141,11 +145,14 @@ def own_clips(
 
 def hear(
     bundle: Bundle, found: TestSet, names: Sequence[str], pack: Pack | None, progress: Progress
-) -> Scored:
+) -> tuple[Scored, list[Condition]]:
     """Hear a part; sound without the word comes from the pack too, where one is given.
 
     Where there are no recordings of noise it is pink, and without impulse responses no room is
     simulated.
+
+    Returns:
+        What was heard, and under which conditions.
     """
     kind = "" if found.noises else "-pink"
     conditions = [
@@ -155,11 +162,10 @@ def hear(
     ]
     scored = score(Detector([(bundle, None)]), found, conditions, progress=progress)
     if pack is None:
-        return scored
+        return scored, conditions
     more = hear_features(bundle, read_dev(pack.folder))
-    return Scored(
-        scored.utterances, {word: [*own, *more[word]] for word, own in scored.streams.items()}
-    )
+    streams = {word: [*own, *more[word]] for word, own in scored.streams.items()}
+    return Scored(scored.utterances, streams), conditions
 
 
 def run(
@@ -181,15 +187,20 @@ def run(
     name = "_".join(label_of(word) for word in recipe.words)
     if not force and (taken := [p for p in out.glob(f"{name}.*") if p.suffix != ".toml"]):
         raise BundleError(f"{taken[0]}: exists; choose another --out, or --force to replace it")
-    pack = pack_of(recipe, work, sources, processes=processes, progress=progress)
-    own = own_clips(recipe, sources, progress)
-    if not sources.silent:
-        speak(recipe, work, sources.voices, processes=processes, progress=progress)
-    windows = prepare(recipe, pack, work, own["train"], processes=processes, progress=progress)
+    stages: dict[str, float] = {}
+    with _timed(stages, "other words and ordinary sound"):
+        pack = pack_of(recipe, work, sources, processes=processes, progress=progress)
+        own = own_clips(recipe, sources, progress)
+    with _timed(stages, "synthesis"):
+        if not sources.silent:
+            speak(recipe, work, sources.voices, processes=processes, progress=progress)
+    with _timed(stages, "windows"):
+        windows = prepare(recipe, pack, work, own["train"], processes=processes, progress=progress)
     config, share = PRESETS[recipe.preset], share_of(windows.names)
     key = key_of(recipe, share, config, pack.key, sorted(clip.file for clip in own["train"]))
     folder = work / f"run-{key}"
-    model = train_model(recipe, windows, folder, progress=progress)
+    with _timed(stages, "training"):
+        model = train_model(recipe, windows, folder, progress=progress)
     save_weights(model, len(recipe.words), folder / f"{name}.npz")
     draft = quantise(
         model, config, recipe.words,
@@ -197,33 +208,56 @@ def run(
         folder / "draft" / name, smooth_steps=recipe.smooth_steps, force=True,
     )  # fmt: skip
     spoken = [clip for word in recipe.words for clip in said_by(held_out(work, word), word)]
-    parts = {
-        part: with_words(
-            _recordings(sources, part), recipe, own[part], spoken, tests=part == "test"
-        )
+    dev, test = (
+        with_words(_recordings(sources, part), recipe, own[part], spoken, tests=part == "test")
         for part in ("dev", "test")
-    }
+    )
     featured = pack if sources.data is None else None
-    heard = hear(
-        draft, parts["dev"], CALIBRATE_ON, featured,
-        lambda _, done, total: progress("calibrate", done, total),
-    )  # fmt: skip
+    with _timed(stages, "choosing the threshold"):
+        heard, _ = hear(
+            draft, dev, CALIBRATE_ON, featured,
+            lambda _, done, total: progress("calibrate", done, total),
+        )  # fmt: skip
+        decision = calibrate(draft, heard, recipe.fa_per_hour)
     chosen = rewrite(
-        draft, decision=calibrate(draft, heard, recipe.fa_per_hour), operating_points={},
-        training={}, rows=[], path=folder / "draft" / name, force=True,
+        draft, decision=decision, operating_points={}, training={}, rows=[],
+        path=folder / "draft" / name, force=True,
     )  # fmt: skip
-    heard = hear(
-        chosen, parts["test"], MEASURE_ON, featured,
-        lambda _, done, total: progress("measure", done, total),
-    )  # fmt: skip
+    with _timed(stages, "testing"):
+        heard, conditions = hear(
+            chosen, test, MEASURE_ON, featured,
+            lambda _, done, total: progress("measure", done, total),
+        )  # fmt: skip
     facts = {
         "recipe": asdict(recipe), "model": asdict(config), "parameters": int(model.count_params()),
         "share": share, "pack": pack.key, "commit": commit(), "loss": read_losses(folder),
+        "stages": {stage: round(seconds, 1) for stage, seconds in stages.items()},
+        "swallowed": {word: swallowed(recipe.synth.spellings[word]) for word in recipe.words}
+        if recipe.synth.spellings else {},
     }  # fmt: skip
-    return rewrite(
-        chosen, decision=chosen.decision, operating_points=measure(chosen, heard), training=facts,
+    bundle = rewrite(
+        chosen, decision=decision, operating_points=measure(chosen, heard), training=facts,
         rows=_ledger(recipe, work, sources, pack, own), path=out / name, force=force,
     )  # fmt: skip
+    alone = all(clip.synthetic for clip in test.clips if clip.label in map(label_of, recipe.words))
+    write_report(
+        out / f"{name}-report.html",
+        gather(
+            bundle, test, conditions,
+            tested="synthetic clips held out" if alone else "recordings of people",
+            chosen_here=alone, scored=heard,
+            progress=lambda _, done, total: progress("report", done, total),
+        ),
+    )  # fmt: skip
+    return bundle
+
+
+@contextmanager
+def _timed(stages: dict[str, float], stage: str) -> Iterator[None]:
+    """Note the seconds that a stage takes."""
+    began = time.monotonic()
+    yield
+    stages[stage] = time.monotonic() - began
 
 
 def _recordings(sources: Sources, part: str) -> TestSet:

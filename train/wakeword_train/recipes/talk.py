@@ -17,7 +17,7 @@ from wakeword_train.synth import find_engines, synthesize
 __all__ = ["sentences", "speak_talk"]
 
 # Of each engine: what costs a tenth of the time may say more.
-SHARES = {"kokoro": 1.0, "piper": 8.0, "espeak": 4.0}
+SHARES = {"kokoro": 0.3, "piper": 8.0, "espeak": 4.0}
 Progress = Callable[[str, int, int], None]
 
 
