@@ -38,7 +38,6 @@ lint: $(DEV_VENV)/$(STAMP)
 	$(DEV_VENV)/bin/mypy
 
 model: $(DEV_VENV)/$(STAMP)
-	$(if $(VOICES),$(DEV_VENV)/bin/pip install --quiet --editable '.[synth]')
 	$(DEV_VENV)/bin/wakeword train computer_jarvis $(if $(VOICES),--voices '$(VOICES)') --out wakeword/models --force
 
 clean:
