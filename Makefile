@@ -2,7 +2,7 @@
 # make test   lint, types and tests (installs everything developers need, into .venv-dev)
 # make lint   lint and types alone
 # make test-tflite-runtime  the tests of the engine on tflite-runtime (Python 3.10 or 3.11, numpy 1)
-# make model  train the shipped model again (long; needs recordings and VOICES=DIR: README, "Training")
+# make model  train the shipped model again (long; needs recordings and VOICES=DIR: README, "A word of your own")
 # make clean  remove what the others made
 #
 # Needs make, and Python 3.10 to 3.13 with venv. Another interpreter: make demo PYTHON=python3.12
