@@ -47,6 +47,7 @@ CLOSE = 1.5
 MANY = 20
 SHORT = 4  # phonemes
 BANDS = (1_000, 5_000, USED)
+EVERYDAY = 500  # "hey" and "computer" are not: they come 521st and 742nd
 ACCENTED = ("cut", "edit", "order")  # made from every spelling, so that no accent marks the phrase
 EVEN = 10  # the best so many of a kind are drawn about as readily as all others
 
@@ -211,10 +212,10 @@ def strength(spellings: Sequence[str]) -> list[str]:
             "words, and will be said without being meant"
         )
     words = [write([p for p in phrase if p.word == n]) for n in range(phrase[-1].word + 1)]
-    everyday = known.ranks < BANDS[0]
+    everyday = known.ranks < EVERYDAY
     if len(words) > 1 and all((alike(known.table, [word]) & everyday).any() for word in words):
         said.append(
-            f"said in passing: each of its words sounds like one of the {BANDS[0]:,} most used"
+            f"said in passing: each of its words sounds like one of the {EVERYDAY} most used"
         )
     far = np.min(
         [sweep([p.sound for p in parse(s)], known.table)[0][-1] for s in spellings], axis=0

@@ -30,7 +30,7 @@ from wakeword_train.fit import read_losses
 from wakeword_train.models.trigger import PRESETS, save_weights
 from wakeword_train.recipes.config import Recipe
 from wakeword_train.recipes.parts import hear_features, said_by, with_words
-from wakeword_train.recipes.talk import speak_talk
+from wakeword_train.recipes.talk import speak_talk, talk_folder
 from wakeword_train.recipes.trigger import (
     Progress,
     held_out,
@@ -100,17 +100,19 @@ def pack_of(
     parts = read_splits(sources.splits)
     everything = read_clips(sources.data)
     clips = [clip for clip in everything if parts.get(clip.file) == "train" and trains(clip)]
-    talk = None
+    talk = talk_folder(work)
     if recipe.pack.talk and not sources.silent:
-        talk = speak_talk(
+        speak_talk(
             work, recipe.pack.talk, sources.voices,
             seed=recipe.pack.seed, processes=processes, progress=progress,
         )  # fmt: skip
-    spoken = {"talk": spoken_of(talk)} if talk else {}
+    there = (talk / "manifest.jsonl").is_file()
+    spoken = {"talk": spoken_of(talk)} if there else {}
     rows = [row for row in ledger(everything, parts, spoken) if row["used_for"] == "training"]
     return build_pack(
         work, sources.data, clips, rows, recipe.pack,
-        talk=talk, augment=recipe.augment, processes=processes, progress=progress,
+        talk=talk if there else None, augment=recipe.augment, processes=processes,
+        progress=progress,
     )  # fmt: skip
 
 

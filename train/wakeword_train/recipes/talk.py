@@ -14,7 +14,7 @@ import numpy as np
 from wakeword_train.data.lexicon import read_lexicon
 from wakeword_train.synth import find_engines, synthesize
 
-__all__ = ["sentences", "speak_talk"]
+__all__ = ["sentences", "speak_talk", "talk_folder"]
 
 # Of each engine: what costs a tenth of the time may say more.
 SHARES = {"kokoro": 0.3, "piper": 8.0, "espeak": 4.0}
@@ -37,6 +37,11 @@ def sentences(count: int, seed: int) -> list[str]:
     return found
 
 
+def talk_folder(work: Path) -> Path:
+    """Name the folder of the talk."""
+    return work / "synth" / "talk"
+
+
 def speak_talk(
     work: Path,
     count: int,
@@ -47,7 +52,7 @@ def speak_talk(
     progress: Progress = lambda *_: None,
 ) -> Path:
     """Speak the talk that is not there yet; returns its folder."""
-    out = work / "synth" / "talk"
+    out = talk_folder(work)
     # Not flite: its voices lack some pairs of sounds, and fail where one comes.
     engines = [engine for engine in find_engines(None, voices=voices) if engine.name in SHARES]
     for done, total in synthesize(
