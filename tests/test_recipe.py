@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
+from tests.whistles import record
 from wakeword.errors import BundleError, ConfigError
 from wakeword_train.cli import main
 from wakeword_train.data.augment import AugmentConfig
@@ -17,8 +17,6 @@ from wakeword_train.fit import FitConfig
 from wakeword_train.recipes.config import find_recipe, read_recipe
 from wakeword_train.recipes.make import Sources, run
 from wakeword_train.recipes.trigger import share_of
-
-RATE_HZ = 16_000
 
 
 def _write(folder: Path, text: str) -> Path:
@@ -73,48 +71,11 @@ def test_training_without_data_says_what_to_give(
     assert "manifest.tsv" in capsys.readouterr().err
 
 
-def _recordings(folder: Path) -> None:
-    """Make a data set: two whistled words, hums and noise, in three parts."""
-    import soundfile
-
-    rng = np.random.default_rng(0)
-    time = np.arange(RATE_HZ // 2) / RATE_HZ
-    sweeps = {"up": 600 + 1_600 * time, "down": 2_200 - 1_600 * time}
-    rows = ["file\tstart_s\tdur_s\tkind\tlabel\tspeaker\tlicence\tsource"]
-    splits = ["file\tsplit"]
-    for part, count in (("train", 6), ("dev", 3), ("test", 3)):
-        for number in range(count):
-            for label, pitch in sweeps.items():
-                samples = rng.normal(0, 2e-4, 2 * RATE_HZ)
-                tone = np.sin(2 * np.pi * np.cumsum(pitch * rng.uniform(0.95, 1.05)) / RATE_HZ)
-                samples[12_000 : 12_000 + len(tone)] += 0.3 * tone * np.hanning(len(tone))
-                name = f"{part}_{label}_{number}.wav"
-                soundfile.write(folder / name, samples, RATE_HZ)
-                rows.append(f"{name}\t0\t2\twake\t{label}\t{part}{number}\tCC0-1.0\tmade/{name}")
-                splits.append(f"{name}\t{part}")
-        for kind in ("speech", "noise"):
-            name = f"{part}_{kind}.wav"
-            samples = rng.normal(0, 0.05, 20 * RATE_HZ)
-            if kind == "speech":
-                beat = np.sin(2 * np.pi * 3 * np.arange(len(samples)) / RATE_HZ) > 0
-                samples = beat * np.convolve(samples, np.ones(20) / 5, "same")
-            soundfile.write(folder / name, samples, RATE_HZ)
-            rows.append(f"{name}\t0\t20\t{kind}\t{kind}\t\tCC0-1.0\tmade/{name}")
-            splits.append(f"{name}\t{part}")
-    room = np.random.default_rng(1).normal(0, 1, 4_000) * np.exp(-np.arange(4_000) / 400)
-    for part in ("train", "dev", "test"):
-        soundfile.write(folder / f"{part}_room.wav", room / np.abs(room).max() / 1.1, RATE_HZ)
-        rows.append(f"{part}_room.wav\t0\t.25\trir\troom\t\tCC0-1.0\tmade")
-        splits.append(f"{part}_room.wav\t{part}")
-    (folder / "manifest.tsv").write_text("\n".join(rows) + "\n")
-    (folder / "splits.tsv").write_text("\n".join(splits) + "\n")
-
-
 @pytest.mark.slow
 def test_a_whole_run_makes_a_bundle_that_hears_its_words(tmp_path: Path) -> None:
     for library in ("tensorflow", "scipy", "parselmouth"):
         pytest.importorskip(library)
-    _recordings(tmp_path)
+    record(tmp_path)
     recipe = replace(
         read_recipe(_write(tmp_path, 'words = ["up"]\npreset = "tiny"')),
         pack=PackConfig(head=100, long=200, other=0, morphs=0, fewest=6),

@@ -135,10 +135,15 @@ def _word(
     }
     streams = scored.streams[word]
     alarms = alarms_of(streams, config, strict=strict)
-    chosen = [alarms[place] for place in choose(alarms, examples, _kind(by_file))]
+    # What a pack brings as features is counted, but there is no sound of it to listen to.
+    heard = [alarm for alarm in alarms if alarm.stream.pieces]
+    chosen = [heard[place] for place in choose(heard, examples, _kind(by_file))]
     if len(chosen) < examples:
-        chosen += near_alarms(streams, config, examples - len(chosen), strict=strict)
-    fired = Counter((by_file[a.piece[1]].label, a.stream.source) for a in alarms)
+        sound = [stream for stream in streams if stream.pieces]
+        chosen += near_alarms(sound, config, examples - len(chosen), strict=strict)
+    fired = Counter(
+        (by_file[a.piece[1]].label if a.stream.pieces else "", a.stream.source) for a in alarms
+    )
     long_alarms, long_hours = long_sound(alarms, streams)
     misses = choose_misses(outcomes, names, examples, who)
     return WordFacts(
