@@ -27,27 +27,32 @@ class AugmentConfig:
     computed room the noise stands in a place of its own in ``elsewhere``. ``narrow`` loses its
     treble; ``telephone``, ``opus`` and ``mp3`` come through that codec (the last two take ten times
     the time of all the rest). ``bend`` of the words are drawn out here and hurried there.
+
+    Computed rooms, babble, bursts and codecs are off unless asked for. All of them at once, with noise
+    down to -8 dB and synthetic talk among ordinary sound, took *jarvis* by synthesis only from
+    23 to 47 % missed in clean recordings at 0.5 false alarms per hour (preset small, one run each):
+    where a word cannot be made out, its label teaches to fire on noise.
     """
 
-    snr_db: tuple[float, float] = (-8.0, 28.0)
+    snr_db: tuple[float, float] = (-2.0, 30.0)
     peak_db: tuple[float, float] = (-36.0, -1.0)
     speed: tuple[float, float] = (0.88, 1.14)
     quiet: float = 0.15
-    coloured: float = 0.2
-    babble: float = 0.12
-    music: float = 0.1
-    uneven: float = 0.25
-    bursts: float = 0.1
-    reverb: float = 0.5
-    simulated: float = 0.7
-    rooms: int = 200
+    coloured: float = 0.25
+    babble: float = 0.0
+    music: float = 0.0
+    uneven: float = 0.0
+    bursts: float = 0.0
+    reverb: float = 0.45
+    simulated: float = 0.0
+    rooms: int = 0
     elsewhere: float = 0.6
     narrow: float = 0.2
     clipped: float = 0.06
-    telephone: float = 0.02
-    opus: float = 0.005
-    mp3: float = 0.01
-    bend: float = 0.3
+    telephone: float = 0.0
+    opus: float = 0.0
+    mp3: float = 0.0
+    bend: float = 0.0
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -56,12 +56,12 @@ class PackConfig:
     speech: what is done to words only would give them away.
     """
 
-    head: int = 1_800
+    head: int = 2_500
     other: int = 2_000
     long: int = 36_000
     morphs: int = 6
     talk_morphs: int = 2
-    talk: int = 1_500
+    talk: int = 0
     fewest: int = 30
     seed: int = 1
 
