@@ -23,18 +23,17 @@ import numpy as np
 from machine import machine, put_section, versions
 
 from wakeword.frontend import features
-from wakeword_train.data.augment import AugmentConfig
+from wakeword_train.data.augment import HARD, AugmentConfig
 from wakeword_train.data.corpus import SPOKEN, Corpus, Item, open_corpus
 from wakeword_train.data.rooms import compute, draw_room
 from wakeword_train.data.studio import SAMPLES, Studio
 
 RATE_HZ = 16_000
 MIX = {"word": 0.4, "speech": 0.4, "noise": 0.2}  # of the windows, about as a recipe cuts them
-PLAIN = AugmentConfig(
-    quiet=1.0, coloured=0.0, babble=0.0, music=0.0, reverb=0.0, opus=0.0, mp3=0.0, telephone=0.0
-)
+PLAIN = AugmentConfig(rooms=200, quiet=1.0, coloured=0.0, reverb=0.0)
 CHANNELS = {
     "as trained with": AugmentConfig(),
+    "all that can be drawn": HARD,
     "no noise, no room, no codec": PLAIN,
     "recorded noise": replace(PLAIN, quiet=0.0),
     "babble": replace(PLAIN, quiet=0.0, babble=1.0),

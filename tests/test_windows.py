@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ import soundfile
 from wakeword.errors import ConfigError, WakewordError
 from wakeword_train.data import windows
 from wakeword_train.data.arrays import load_array, remove_partial, save_array
-from wakeword_train.data.augment import AugmentConfig
+from wakeword_train.data.augment import HARD, AugmentConfig
 from wakeword_train.data.corpus import Corpus, Item, build_corpus
 from wakeword_train.data.manifest import Clip
 from wakeword_train.data.studio import LEAD, SAMPLES, Studio
@@ -33,7 +34,7 @@ DRY = AugmentConfig(
     narrow=0.0, clipped=0.0, telephone=0.0, opus=0.0, mp3=0.0, bend=0.0, speed=(1.0, 1.0),
 )  # fmt: skip
 # Everything but computed rooms: those have tests of their own, and cost seconds.
-MUCH = AugmentConfig(rooms=0, opus=0.05, mp3=0.05, telephone=0.1)
+MUCH = replace(HARD, rooms=0, opus=0.05, mp3=0.05, telephone=0.1)
 
 
 def _clip(name: str, kind: str, label: str) -> Clip:
@@ -118,14 +119,15 @@ import sys
 from pathlib import Path
 sys.path[:0] = {path!r}
 from wakeword_train.data import windows
-from wakeword_train.data.augment import AugmentConfig
+from dataclasses import replace
+from wakeword_train.data.augment import HARD
 
 windows.SHARD = 6
 if __name__ == "__main__":
     groups = [windows.Group("real yes", 0, (0,), 30), windows.Group("long", -1, (1, 2), 30)]
     for done in windows.build_windows(
         Path(sys.argv[1]), Path(sys.argv[2]), groups, seed=3, processes=int(sys.argv[3]),
-        augment=AugmentConfig(rooms=0, opus=0.05, mp3=0.05, telephone=0.1),
+        augment=replace(HARD, rooms=0, opus=0.05, mp3=0.05, telephone=0.1),
     ):
         print(*done, flush=True)
 """
@@ -234,7 +236,7 @@ def test_computed_rooms_are_kept_beside_the_windows(
     made: tuple[Path, Corpus], tmp_path: Path
 ) -> None:
     pytest.importorskip("pyroomacoustics")
-    wet = AugmentConfig(reverb=1.0, simulated=1.0)
+    wet = replace(HARD, reverb=1.0, simulated=1.0)
     rooms = tmp_path / "rooms-3-1.npy"  # of seed 3, one for up to 100 windows
     written = []
     for out in (tmp_path / "a", tmp_path / "b"):
