@@ -42,6 +42,7 @@ class Sibling:
 
 SIBLINGS = {
     "train": Sibling("wakeword_train.cli", "train", ("tensorflow",), "train a word of your own"),
+    "data": Sibling("wakeword_train.cli", "train", (), "what every word is trained with"),
     "synth": Sibling("wakeword_train.cli", "synth", (), "speak clips of a word"),
     "evaluate": Sibling("wakeword_train.cli", "train", (), "measure misses and false alarms"),
     "export": Sibling("firmware_export.cli", "export", (), "turn a bundle into C"),
