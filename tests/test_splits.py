@@ -51,9 +51,7 @@ def test_no_voice_is_trained_on_and_tested(clips: list[Clip]) -> None:
 @needs_data
 def test_only_licences_that_may_ship_are_trained_on(clips: list[Clip]) -> None:
     parts = read_splits()
-    assert all(
-        may_ship(clip.licence, clip.source) for clip in clips if parts[clip.file] == "train"
-    )
+    assert all(may_ship(clip.licence, clip.source) for clip in clips if parts[clip.file] == "train")
 
 
 def test_a_waiver_covers_the_files_it_names() -> None:
