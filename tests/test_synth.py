@@ -44,6 +44,7 @@ class Beeper:
     sounds: Collection[str] = frozenset("jˈɛsoʊnə .,!?")
     deaf: bool = False  # speaks with one voice whichever it is asked for
     broken: str = ""
+    reads: tuple[Path, ...] = ()
 
     def draw(self, number: int, label: str, spellings: Sequence[str], seed: int) -> Recipe:
         return draw(self, number, label, spellings, seed)[0]

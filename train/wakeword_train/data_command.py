@@ -36,6 +36,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--long", type=int, default=12_000, help="windows of ordinary sound "
                         "(default: 12000)")  # fmt: skip
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--ray", metavar="ADDRESS", help="--build on a Ray cluster, not here: "
+                        "HOST:6379, auto, or local to start one here; on all of its cores, "
+                        "whatever --processes says")  # fmt: skip
     parser.add_argument("--force", action="store_true", help="replace the file that --build makes")
     return parser
 
@@ -81,8 +84,9 @@ def _build(args: argparse.Namespace, progress: Progress) -> None:
         raise ConfigError(f"{args.out} exists: choose another --out, or --force to replace it")
     recipe = Recipe(words=("any",), pack=PackConfig(head=args.head, long=args.long))
     pack = pack_of(
-        recipe, args.work, Sources(data=args.build), processes=args.processes, progress=progress
-    )
+        recipe, args.work, Sources(data=args.build),
+        processes=args.processes, ray=args.ray, progress=progress,
+    )  # fmt: skip
     ship = {clip.file for clip in read_clips(args.build) if may_ship(clip.licence, clip.source)}
     dev = read_corpus(args.build, SPLITS_FILE, "dev")
     dev = replace(

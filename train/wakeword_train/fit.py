@@ -6,6 +6,7 @@ that was killed goes on to the weights it would have reached.
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 from collections.abc import Callable, Mapping
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wakeword.errors import ConfigError
+from wakeword_train.crew import ALONE, Crew
 from wakeword_train.data.pack import Joined
 from wakeword_train.data.windows import FRAMES, Windows
 
@@ -147,6 +149,13 @@ def _loss(
     return tf.reduce_sum(columns[:words]) + extra + config.peak_weight * peak
 
 
+def _look(windows: Windows | Joined, model: Any, settings: str) -> bytes:
+    """Gather what workers must agree on; of the windows all labels, and every so many-th whole."""
+    some = windows.take(np.arange(0, len(windows.label), 1 + len(windows.label) // 64))
+    arrays = [windows.label, windows.end, windows.group, some, *map(np.asarray, model.variables)]
+    return f"{settings} {windows.names}".encode() + b"".join(a.tobytes() for a in arrays)
+
+
 def fit(
     model: Any,
     windows: Windows | Joined,
@@ -158,6 +167,7 @@ def fit(
     seed: int,
     folder: Path,
     progress: Callable[[int, int, float], None] = lambda *_: None,
+    crew: Crew = ALONE,
 ) -> None:
     """Train ``model`` in place; its weights end as the average over the last part of the run.
 
@@ -169,8 +179,13 @@ def fit(
         stride: of the model.
         config: how to train.
         seed: of the batches.
-        folder: where ``state.npz`` is kept between interrupts.
+        folder: where ``state.npz`` is kept between interrupts; of several workers only the chief
+            writes and reads it.
         progress: called with (batch, batches, mean loss) now and then.
+        crew: who trains; all with the same model, windows and settings.
+
+    Raises:
+        ConfigError: a worker has another model, other windows or other settings.
     """
     import keras
     import tensorflow as tf
@@ -183,12 +198,19 @@ def fit(
     optimizer = keras.optimizers.Adam(config.rate, global_clipnorm=config.clip_norm)
     optimizer.build(model.trainable_variables)
 
-    @tf.function
-    def train_step(x: Any, y: Any, mask: Any, negative: Any) -> Any:
+    mine = crew.part(config.batch)  # rows of each batch
+    held = (mine.stop - mine.start) / config.batch
+    crew.share(model, config.batch)
+
+    def gradients_of(x: Any, y: Any, mask: Any, negative: Any) -> list[Any]:
         with tf.GradientTape() as tape:
             probs = model(tf.cast(x, tf.float32) / 256.0, training=True)
-            loss = _loss(y, probs, mask, words, negative, config)
-        gradients = tape.gradient(loss, model.trainable_variables)
+            loss = held * _loss(y, probs, mask, words, negative, config)
+        return [loss, *tape.gradient(loss, model.trainable_variables)]
+
+    @tf.function(autograph=False)
+    def train_step(x: Any, y: Any, mask: Any, negative: Any) -> Any:
+        loss, *gradients = crew.total(gradients_of, x, y, mask, negative)
         optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
         return loss
 
@@ -201,8 +223,9 @@ def fit(
     start, average, hard = 0, None, None
     losses: list[float] = []
     saved = folder / "state.npz"
-    if saved.is_file():
-        with np.load(saved) as state:
+    crew.agree(_look(windows, model, repr((config, seed, words, share))))
+    if before := crew.of_chief(saved.read_bytes() if crew.chief and saved.is_file() else b""):
+        with np.load(io.BytesIO(before)) as state:
             start = int(state["batch"])
             for index, variable in enumerate(variables):
                 variable.assign(state[f"v{index}"])
@@ -222,7 +245,8 @@ def fit(
         picked = draw_batch(rng, rows, share, config.batch, hard, config.hard)
         y, counted = targets(windows.label[picked], windows.end[picked], heads, stride, config)
         x = mask(rng, windows.take(picked), config)
-        losses.append(float(train_step(x, y, counted, np.float32(low + (high - low) * along))))
+        pressure = np.float32(low + (high - low) * along)
+        losses.append(float(train_step(x[mine], y[mine], counted[mine], pressure)))
         if number >= first_averaged:
             now = [np.asarray(v) for v in model.variables]
             weight = 1 / (number - first_averaged + 1)
@@ -236,15 +260,13 @@ def fit(
             progress(done, config.batches, float(np.mean(losses[-50:])))
         if config.mine_every and done % config.mine_every == 0:
             negatives = rows["long"]
-            top = np.concatenate(
-                [
-                    np.asarray(peaks(windows.take(negatives[i : i + 512])))
-                    for i in range(0, len(negatives), 512)
-                ]
-            )
+            top = np.zeros(len(negatives), np.float32)
+            for i in range(512 * crew.index, len(negatives), 512 * crew.size):
+                top[i : i + 512] = peaks(windows.take(negatives[i : i + 512]))
+            top = crew.sum(top)
             hard = negatives[np.argsort(-top, kind="stable")[: max(len(negatives) // 20, 1)]]
             log.info("hard negatives score %.3f to %.3f", top.max(), np.sort(top)[-len(hard)])
-        if done % config.save_every == 0 or done == config.batches:
+        if crew.chief and (done % config.save_every == 0 or done == config.batches):
             state = {"batch": np.int64(done), "losses": np.asarray(losses)} | {
                 f"v{i}": np.asarray(v) for i, v in enumerate(variables)
             }

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wakeword.errors import ConfigError
+from wakeword_train.crew import STRATEGIES
 
 if TYPE_CHECKING:
     from wakeword_train.recipes.config import Recipe
@@ -68,6 +69,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--work", type=Path, default=Path("runs"), help="folder of the stages "
                         "(default: runs)")  # fmt: skip
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--ray", metavar="ADDRESS", help="speak and cut windows on a Ray cluster: "
+                        "HOST:6379, auto, or local to start one here; on all of its cores, "
+                        "whatever --processes says")  # fmt: skip
+    parser.add_argument(
+        "--strategy", choices=STRATEGIES, default=STRATEGIES[0],
+        help="multiworker: train on several machines that TF_CONFIG names, with the same command "
+        "on each",
+    )  # fmt: skip
     return parser
 
 
@@ -99,8 +108,12 @@ def main(argv: Sequence[str], progress: Progress) -> int:
             data=data, pack=pack, voices=args.voices, silent=args.no_synthesis,
             positives=args.positives, negatives=args.negatives, background=args.background,
         ),
-        args.out, processes=args.processes, force=args.force, progress=progress,
+        args.out, processes=args.processes, ray=args.ray, strategy=args.strategy, force=args.force,
+        progress=progress,
     )  # fmt: skip
+    if bundle is None:
+        log.info("trained; the chief writes the bundle")
+        return 0
     print(bundle.path)
     print(bundle.path.with_name(f"{bundle.name}-report.html"))
     return 0

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +16,11 @@ from numpy.typing import NDArray
 
 from wakeword.audio import read_audio, to_int16
 from wakeword_train.data.manifest import Clip
+from wakeword_train.pool import workers
 from wakeword_train.synth import read_manifest
 
 __all__ = [
+    "SAMPLES_FILE",
     "SPOKEN",
     "Corpus",
     "Item",
@@ -31,6 +31,7 @@ __all__ = [
     "word_span",
 ]
 
+SAMPLES_FILE = "corpus.npy"
 RATE_HZ = 16_000
 FRAME = 160
 PIECE = 15 * RATE_HZ
@@ -88,7 +89,7 @@ def word_span(samples: NDArray[np.int16]) -> tuple[int, int]:
 
 
 def morph(
-    samples: NDArray[np.int16], formant: float, pitch: float, speed: float
+    samples: NDArray[np.int16], formant: float, pitch: float, speed: float, seed: int = 0
 ) -> NDArray[np.int16]:
     """Make another speaker of one: shift formants and pitch with Praat's "Change gender".
 
@@ -97,12 +98,14 @@ def morph(
         formant: ratio of the formants, .8 to 1.25.
         pitch: ratio of the median pitch; voiceless clips keep theirs.
         speed: above 1 is faster.
+        seed: where the sound has no pitch, Praat lays pieces of it in an order that it draws.
 
     Source: Praat manual, "Sound: Change gender...".
     """
     import parselmouth
-    from parselmouth.praat import call
+    from parselmouth.praat import call, run
 
+    run(f"random_initializeWithSeedUnsafelyButPredictably ({seed})")
     sound = parselmouth.Sound(samples.astype(np.float64) / 32768, RATE_HZ)
     track = sound.to_pitch(pitch_floor=75, pitch_ceiling=500)
     median = call(track, "Get quantile", 0, 0, 0.5, "Hertz")
@@ -112,19 +115,18 @@ def morph(
     return to_int16(out)
 
 
-def _morphs(job: tuple[NDArray[np.int16], int, int]) -> list[NDArray[np.int16]]:
+def _morphs(samples: NDArray[np.int16], count: int, seed: int) -> list[NDArray[np.int16]]:
     """Draw and make the morphs of one clip."""
     import parselmouth
 
-    samples, count, seed = job
     rng = np.random.default_rng(seed)
     made = []
-    for _ in range(count):
+    for number in range(count):
         formant = float(rng.uniform(0.84, 1.2))
         pitch = float(rng.uniform(0.75, 1.35))
         speed = float(rng.uniform(0.85, 1.18))
         try:
-            made.append(morph(samples, formant, pitch, speed))
+            made.append(morph(samples, formant, pitch, speed, 1_000 * seed + number))
         except parselmouth.PraatError:  # a clip without a pitch has no other voice
             continue
     return made
@@ -152,6 +154,7 @@ def build_corpus(
     bank: Path | None = None,
     seed: int = 0,
     processes: int = 2,
+    ray: str | None = None,
 ) -> Corpus:
     """Decode recordings and synthetic clips into ``path`` or open them if they are there.
 
@@ -167,6 +170,7 @@ def build_corpus(
         bank: a corpus whose items are laid beside these as they are.
         seed: of the morphs.
         processes: worker processes for the morphs.
+        ray: address of a Ray cluster for the morphs, in place of processes.
     """
     if (path / "corpus.json").is_file():
         return open_corpus(path)
@@ -199,12 +203,13 @@ def build_corpus(
                 kind, label, copies = "speech", f"synthetic_{row['engine']}", talk_morphs
             add(read_audio(file), kind, label, "", row["file"], copies)
     if jobs:
-        with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
-            for parent, made in zip(parents, pool.map(_morphs, jobs, chunksize=16), strict=True):
-                kind, label, who, src = facts[parent]
-                for n, samples in enumerate(made):
-                    audio.append(samples)
-                    facts.append((kind, label, who, f"{src}#morph{n}"))
+        with workers(processes, ray=ray) as pool:
+            morphed = dict(pool.map(_morphs, jobs))
+        for job, parent in enumerate(parents):
+            kind, label, who, src = facts[parent]
+            for n, samples in enumerate(morphed.pop(job)):
+                audio.append(samples)
+                facts.append((kind, label, who, f"{src}#morph{n}"))
     items = []
     for samples, (kind, label, who, src) in zip(audio, facts, strict=True):
         first, last = word_span(samples) if kind in HOLD_A_WORD else (0, len(samples))
@@ -231,7 +236,7 @@ def save_corpus(path: Path, audio: Sequence[NDArray[np.int16]], items: Sequence[
         start += len(samples)
     partial = path / "corpus.part.npy"
     np.save(partial, np.concatenate(audio))
-    partial.replace(path / "corpus.npy")
+    partial.replace(path / SAMPLES_FILE)
     index = path / "corpus.part.json"
     index.write_text(json.dumps([asdict(item) for item in laid]))
     index.replace(path / "corpus.json")
@@ -240,4 +245,4 @@ def save_corpus(path: Path, audio: Sequence[NDArray[np.int16]], items: Sequence[
 def open_corpus(path: Path) -> Corpus:
     """Open a corpus without reading the samples into memory."""
     items = tuple(Item(**row) for row in json.loads((path / "corpus.json").read_text()))
-    return Corpus(np.load(path / "corpus.npy", mmap_mode="r"), items)
+    return Corpus(np.load(path / SAMPLES_FILE, mmap_mode="r"), items)

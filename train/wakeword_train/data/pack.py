@@ -207,6 +207,7 @@ def build_pack(
     talk: Path | None = None,
     augment: AugmentConfig = USUAL,
     processes: int = 2,
+    ray: str | None = None,
     progress: Progress = lambda *_: None,
 ) -> Pack:
     """Make the pack of a folder of recordings below ``work``, or open it if it is there.
@@ -220,6 +221,7 @@ def build_pack(
         talk: folder of synthetic sentences.
         augment: how windows are heard.
         processes: worker processes.
+        ray: address of a Ray cluster, to work there.
         progress: called with (stage, done, in all).
 
     Raises:
@@ -242,12 +244,13 @@ def build_pack(
         folder / "corpus", data, clips, synthetic=[talk] if talk is not None else [],
         morphs={label: min(config.morphs, 500 // counts[label]) for label in labels},
         talk_morphs=config.talk_morphs, seed=config.seed, processes=processes,
+        ray=ray,
     )  # fmt: skip
     progress("decode recordings", 1, 1)
     groups = _groups(corpus, labels, config)
     for done, total in build_windows(
         folder / "windows", folder / "corpus", groups,
-        seed=config.seed, processes=processes, augment=augment,
+        seed=config.seed, processes=processes, augment=augment, ray=ray,
     ):  # fmt: skip
         progress("cut windows of the pack", done, total)
     save_corpus(folder / "bank", *_bank(corpus, config.seed))

@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 
 from wakeword.errors import ConfigError
 from wakeword_train.data.arrays import load_array, save_array
-from wakeword_train.pool import spawn_pool
+from wakeword_train.pool import workers
 
 __all__ = ["RIR_SAMPLES", "SOURCES", "Room", "build_rooms", "compute", "direct", "draw_room"]
 
 RATE_HZ = 16_000
 RIR_SAMPLES = 12_800  # 0.8 s
+DIRECT = 40  # samples in which the direct sound peaks
 SOURCES = 3  # places from which speech or noise comes
 SOUND_M_S = 343.0
 BANDS_HZ = (125, 250, 500, 1_000, 2_000, 4_000, 8_000)
@@ -83,7 +84,7 @@ def _point(values: NDArray[np.float64]) -> Point:
 
 
 def direct(rir: NDArray[np.floating], at: int | None = None) -> FloatArray:
-    """Let an impulse response begin at its direct sound, end after 0.8 s, with energy 1.
+    """Let an impulse response begin at its direct sound, end after 0.8 s, with a direct sound of 1.
 
     Args:
         rir: shape (N,).
@@ -92,7 +93,7 @@ def direct(rir: NDArray[np.floating], at: int | None = None) -> FloatArray:
     if at is None:
         at = int(np.argmax(np.abs(rir)))
     cut = rir[at : at + RIR_SAMPLES]
-    return np.asarray(cut / (np.sqrt(np.sum(np.square(cut, dtype=np.float64))) + 1e-9), np.float32)
+    return np.asarray(cut / (np.abs(cut[:DIRECT]).max(initial=0.0) + 1e-9), np.float32)
 
 
 def compute(room: Room) -> FloatArray:
@@ -130,9 +131,16 @@ def _room(seed: int, number: int) -> FloatArray:
 
 
 def build_rooms(
-    path: Path, count: int, *, seed: int, processes: int = 2
+    path: Path, count: int, *, seed: int, processes: int = 2, ray: str | None = None
 ) -> Iterator[tuple[int, int]]:
     """Compute a set of rooms into ``path``, unless it is there: (count, SOURCES, RIR_SAMPLES).
+
+    Args:
+        path: the file.
+        count: rooms.
+        seed: of the rooms.
+        processes: worker processes.
+        ray: address of a Ray cluster to compute them, in place of processes.
 
     Yields:
         (rooms done, rooms in all), after each room.
@@ -153,10 +161,10 @@ def build_rooms(
         )
     rooms = np.zeros((count, SOURCES, RIR_SAMPLES), np.float32)
     yield 0, count
-    with spawn_pool(processes) as pool:
-        futures = [pool.submit(_room, seed, number) for number in range(count)]
-        for number, future in enumerate(futures):
-            rooms[number] = future.result()
-            yield number + 1, count
+    with workers(processes, ray=ray) as pool:
+        found = pool.map(_room, ((seed, number) for number in range(count)))
+        for done, (number, room) in enumerate(found, start=1):
+            rooms[number] = room
+            yield done, count
     path.parent.mkdir(parents=True, exist_ok=True)
     save_array(path, rooms)

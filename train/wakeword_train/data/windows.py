@@ -19,10 +19,10 @@ from wakeword.errors import ConfigError
 from wakeword.frontend import BINS, HOP, RATE_HZ, WINDOW, features
 from wakeword_train.data.arrays import load_array, remove_partial, save_array
 from wakeword_train.data.augment import USUAL, AugmentConfig
-from wakeword_train.data.corpus import SPOKEN, open_corpus
+from wakeword_train.data.corpus import SAMPLES_FILE, SPOKEN, Corpus, Item, open_corpus
 from wakeword_train.data.rooms import build_rooms
 from wakeword_train.data.studio import FRAMES, LEAD, SAMPLES, Studio
-from wakeword_train.pool import spawn_pool
+from wakeword_train.pool import ArrayFile, workers
 
 __all__ = ["FRAMES", "LONG_KINDS", "Group", "Windows", "build_windows", "open_windows"]
 
@@ -68,32 +68,35 @@ class Windows:
 _studio: Studio | None = None  # one per worker process
 
 
-def _open_studio(corpus: str, config: AugmentConfig, rooms: str) -> None:
-    """Open the corpus and the rooms once in each worker."""
+def _open_studio(
+    samples: NDArray[np.int16],
+    items: tuple[Item, ...],
+    config: AugmentConfig,
+    rooms: NDArray[np.float32] | None,
+) -> None:
+    """Take over the corpus and the rooms in a worker."""
     global _studio
-    _studio = Studio(
-        open_corpus(Path(corpus)), config, np.load(rooms, mmap_mode="r") if rooms else None
-    )
+    _studio = Studio(Corpus(samples, items), config, rooms)
 
 
 def _build_rooms(
-    folder: Path, windows: int, seed: int, processes: int, config: AugmentConfig
-) -> str:
-    """Compute the rooms of a plan, if it has any: their file, "" for none."""
+    folder: Path, windows: int, seed: int, processes: int, config: AugmentConfig, ray: str | None
+) -> ArrayFile | None:
+    """Compute the rooms of a plan, if it has any."""
     count = min(config.rooms, -(-windows // WINDOWS_A_ROOM))
     if not count or not config.reverb or not config.simulated:
-        return ""
+        return None
     path = folder / f"rooms-{seed}-{count}.npy"
-    for done, total in build_rooms(path, count, seed=seed, processes=processes):
+    for done, total in build_rooms(path, count, seed=seed, processes=processes, ray=ray):
         if done % 20 == 0 or done == total:
             log.info("%d of %d rooms", done, total)
-    return str(path)
+    return ArrayFile(path)
 
 
 def _make_shard(
-    out: str, shard: int, rows: list[tuple[int, int, int]], seed: int
-) -> tuple[int, float]:
-    """Make one shard of rows (window number, item, label): how many, and in how much CPU time."""
+    rows: list[tuple[int, int, int]], seed: int
+) -> tuple[NDArray[np.int16], NDArray[np.uint16], float]:
+    """Make one shard of rows (window number, item, label): ends, features, and seconds of CPU."""
     assert _studio is not None  # set by the pool's initializer
     began = time.process_time()
     feats = np.zeros((len(rows), FRAMES, BINS), np.uint16)
@@ -109,9 +112,7 @@ def _make_shard(
                 # the last frame that hears the end of the word
                 ends[place] = min(max((end - WINDOW) // HOP + 1 - LEAD, 0), FRAMES - 1)
         feats[place] = features(samples)[LEAD : LEAD + FRAMES]
-    for path, array in zip(_files(Path(out), shard), (ends, feats), strict=True):
-        save_array(path, array)
-    return len(rows), time.process_time() - began
+    return ends, feats, time.process_time() - began
 
 
 def _files(out: Path, shard: int) -> tuple[Path, Path]:
@@ -149,6 +150,7 @@ def build_windows(
     seed: int,
     processes: int = 2,
     augment: AugmentConfig = USUAL,
+    ray: str | None = None,
 ) -> Iterator[tuple[int, int]]:
     """Make the shards of a plan that are not there yet, or are damaged.
 
@@ -160,6 +162,7 @@ def build_windows(
         seed: of everything drawn.
         processes: worker processes; their number changes nothing in the windows.
         augment: how windows are heard.
+        ray: address of a Ray cluster to make them, in place of processes.
 
     Yields:
         (windows done, windows in all), after each shard.
@@ -187,12 +190,14 @@ def build_windows(
     yield done, len(table)
     if not jobs:
         return
-    rooms = _build_rooms(out.parent, len(table), seed, processes, augment)
+    rooms = _build_rooms(out.parent, len(table), seed, processes, augment, ray)
     began, made, spent_s = time.monotonic(), 0, 0.0
-    with spawn_pool(processes, _open_studio, (str(corpus), augment, rooms)) as pool:
-        futures = [pool.submit(_make_shard, str(out), shard, rows, seed) for shard, rows in jobs]
-        for future in futures:
-            count, cpu_s = future.result()
+    studio = (ArrayFile(corpus / SAMPLES_FILE), open_corpus(corpus).items, augment, rooms)
+    with workers(processes, _open_studio, studio, ray=ray) as pool:
+        for job, (*arrays, cpu_s) in pool.map(_make_shard, ((rows, seed) for _, rows in jobs)):
+            for path, array in zip(_files(out, jobs[job][0]), arrays, strict=True):
+                save_array(path, array)
+            count = len(jobs[job][1])
             made, spent_s, done = made + count, spent_s + cpu_s, done + count
             yield done, len(table)
     heard_s = made * SAMPLES / RATE_HZ

@@ -19,6 +19,7 @@ from wakeword.bundle import Bundle
 from wakeword.detector import Detector
 from wakeword.errors import BundleError, ConfigError
 from wakeword_train.conditions import Condition, parse_condition
+from wakeword_train.crew import open_crew
 from wakeword_train.data.complaints import check, usable
 from wakeword_train.data.manifest import Clip, read_clips, trains
 from wakeword_train.data.near import swallowed
@@ -86,6 +87,7 @@ def pack_of(
     sources: Sources,
     *,
     processes: int = 2,
+    ray: str | None = None,
     progress: Progress = lambda *_: None,
 ) -> Pack:
     """Open the pack, or make it from recordings.
@@ -104,14 +106,14 @@ def pack_of(
     if recipe.pack.talk and not sources.silent:
         speak_talk(
             work, recipe.pack.talk, sources.voices,
-            seed=recipe.pack.seed, processes=processes, progress=progress,
+            seed=recipe.pack.seed, processes=processes, ray=ray, progress=progress,
         )  # fmt: skip
     there = (talk / "manifest.jsonl").is_file()
     spoken = {"talk": spoken_of(talk)} if there else {}
     rows = [row for row in ledger(everything, parts, spoken) if row["used_for"] == "training"]
     return build_pack(
         work, sources.data, clips, rows, recipe.pack,
-        talk=talk if there else None, augment=recipe.augment, processes=processes,
+        talk=talk if there else None, augment=recipe.augment, processes=processes, ray=ray,
         progress=progress,
     )  # fmt: skip
 
@@ -177,10 +179,26 @@ def run(
     out: Path,
     *,
     processes: int = 2,
+    ray: str | None = None,
+    strategy: str = "one",
     force: bool = False,
     progress: Progress = lambda *_: None,
-) -> Bundle:
+) -> Bundle | None:
     """Do everything, from a planned recipe to a measured bundle ``out/WORD_WORD.json``.
+
+    Args:
+        recipe: what to make.
+        work: folder of the stages.
+        sources: where sound comes from.
+        out: folder of the bundle.
+        processes: worker processes on this machine.
+        ray: address of a Ray cluster, to speak and cut windows there.
+        strategy: how to train; see `wakeword_train.crew`.
+        force: replace a bundle that exists.
+        progress: called with (stage, done, in all).
+
+    Returns:
+        The bundle; None where another machine of those that train together writes it.
 
     Raises:
         BundleError: the bundle exists and ``force`` is not set.
@@ -191,18 +209,22 @@ def run(
         raise BundleError(f"{taken[0]}: exists; choose another --out, or --force to replace it")
     stages: dict[str, float] = {}
     with _timed(stages, "other words and ordinary sound"):
-        pack = pack_of(recipe, work, sources, processes=processes, progress=progress)
+        pack = pack_of(recipe, work, sources, processes=processes, ray=ray, progress=progress)
         own = own_clips(recipe, sources, progress)
     with _timed(stages, "synthesis"):
         if not sources.silent:
-            speak(recipe, work, sources.voices, processes=processes, progress=progress)
+            speak(recipe, work, sources.voices, processes=processes, ray=ray, progress=progress)
     with _timed(stages, "windows"):
-        windows = prepare(recipe, pack, work, own["train"], processes=processes, progress=progress)
+        windows = prepare(
+            recipe, pack, work, own["train"], processes=processes, ray=ray, progress=progress
+        )
     config, share = PRESETS[recipe.preset], share_of(windows.names)
     key = key_of(recipe, share, config, pack.key, sorted(clip.file for clip in own["train"]))
     folder = work / f"run-{key}"
-    with _timed(stages, "training"):
-        model = train_model(recipe, windows, folder, progress=progress)
+    with _timed(stages, "training"), open_crew(strategy) as crew:
+        model = train_model(recipe, windows, folder, crew=crew, progress=progress)
+    if not crew.chief:
+        return None
     save_weights(model, len(recipe.words), folder / f"{name}.npz")
     draft = quantise(
         model, config, recipe.words,

@@ -49,6 +49,7 @@ def speak_talk(
     *,
     seed: int = 1,
     processes: int = 2,
+    ray: str | None = None,
     progress: Progress = lambda *_: None,
 ) -> Path:
     """Speak the talk that is not there yet; returns its folder."""
@@ -57,7 +58,7 @@ def speak_talk(
     engines = [engine for engine in find_engines(None, voices=voices) if engine.name in SHARES]
     for done, total in synthesize(
         {"talk": sentences(2 * count, seed)}, count, out,
-        engines=engines, seed=seed, processes=processes, shares=SHARES,
+        engines=engines, seed=seed, processes=processes, shares=SHARES, ray=ray,
     ):  # fmt: skip
         progress("synthesize talk", done, total)
     return out

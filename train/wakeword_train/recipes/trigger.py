@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from wakeword.errors import ConfigError
+from wakeword_train.crew import ALONE, Crew
 from wakeword_train.data.corpus import Corpus, build_corpus
 from wakeword_train.data.manifest import Clip
 from wakeword_train.data.pack import Joined, Pack, join, key_of, long_groups
@@ -100,6 +101,7 @@ def speak(
     voices: Path | None,
     *,
     processes: int = 2,
+    ray: str | None = None,
     progress: Progress = lambda *_: None,
 ) -> None:
     """Speak the clips of a recipe that are not there yet.
@@ -121,7 +123,7 @@ def speak(
                 continue
             for done, total in synthesize(
                 {label: spellings}, count, folder,
-                engines=engines, seed=seed, processes=processes,
+                engines=engines, seed=seed, processes=processes, ray=ray,
             ):  # fmt: skip
                 progress(f"synthesize {folder.name}", done, total)
 
@@ -148,6 +150,7 @@ def prepare(
     own: Sequence[Clip],
     *,
     processes: int = 2,
+    ray: str | None = None,
     progress: Progress = lambda *_: None,
 ) -> Joined:
     """Do the stages before training, those that are not done yet, and give what to train on.
@@ -158,6 +161,7 @@ def prepare(
         work: folder of the results, with the synthetic clips.
         own: a user's recordings that train, of kind "wake" or a kind of ordinary sound.
         processes: worker processes.
+        ray: address of a Ray cluster, to work there.
         progress: called with (stage, done, in all).
 
     Raises:
@@ -174,7 +178,7 @@ def prepare(
         path, work, own,
         synthetic=spoken, morphs=dict.fromkeys(recipe.words, sizes.morphs),
         synthetic_morphs=sizes.synthetic_morphs, bank=pack.bank, seed=recipe.seed,
-        processes=processes,
+        processes=processes, ray=ray,
     )  # fmt: skip
     progress("gather clips", 1, 1)
     groups = phrase_groups(corpus, recipe)
@@ -184,7 +188,7 @@ def prepare(
         shards = work / f"windows-{key}"
         for done, total in build_windows(
             shards, path, groups,
-            seed=recipe.seed, processes=processes, augment=recipe.augment,
+            seed=recipe.seed, processes=processes, augment=recipe.augment, ray=ray,
         ):  # fmt: skip
             progress("cut windows", done, total)
         cut = open_windows(shards, groups, seed=recipe.seed)
@@ -204,9 +208,12 @@ def train_model(
     windows: Joined,
     run: Path,
     *,
+    crew: Crew = ALONE,
     progress: Progress = lambda *_: None,
 ) -> Any:
     """Fit the recipe's model, or load it from ``run`` if it was fitted before.
+
+    Of several workers only the chief has the fitted weights afterwards for certain, and keeps them.
 
     Returns:
         The Keras model with all heads; its weights are in ``run/model.weights.h5``.
@@ -217,8 +224,9 @@ def train_model(
     keras.utils.set_random_seed(recipe.seed)
     model = build(PRESETS[recipe.preset], int(windows.label.max()) + 1)
     done = run / "model.weights.h5"
-    if done.is_file():
-        model.load_weights(done)
+    if crew.of_chief(b"done" if crew.chief and done.is_file() else b""):
+        if crew.chief:
+            model.load_weights(done)
         return model
 
     def report(batch: int, batches: int, loss: float) -> None:
@@ -229,8 +237,10 @@ def train_model(
         model, windows,
         words=len(recipe.words), share=share_of(windows.names),
         stride=PRESETS[recipe.preset].stride, config=recipe.fit, seed=recipe.seed, folder=run,
-        progress=report,
+        progress=report, crew=crew,
     )  # fmt: skip
+    if not crew.chief:
+        return model
     partial = run / "partial.weights.h5"
     model.save_weights(partial)
     partial.replace(done)

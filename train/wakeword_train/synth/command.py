@@ -40,6 +40,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=1, help="the same one gives the same clips "
                         "(default: 1)")  # fmt: skip
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, metavar="N")
+    parser.add_argument("--ray", metavar="ADDRESS", help="speak on a Ray cluster instead of here: "
+                        "HOST:6379, auto, or local to start one here; on all of its cores, "
+                        "whatever --processes says")  # fmt: skip
     parser.add_argument("--force", action="store_true", help="replace clips of another phrase, "
                         "seed or engines in DIR; fetched files that are others")  # fmt: skip
     fetching = parser.add_argument_group("fetching voices")
@@ -109,6 +112,7 @@ def _speak(args: argparse.Namespace, progress: Progress) -> int:
     for done, total in synthesize(
         {args.phrase: ways}, args.count, args.out,
         engines=engines, seed=args.seed, processes=args.processes, force=args.force,
+        ray=args.ray,
     ):  # fmt: skip
         progress("speak", done, total)
     shares = ", ".join(f"{name} {count}" for name, count in sorted(engines_of(args.out).items()))

@@ -14,6 +14,7 @@ import subprocess
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,6 +82,11 @@ class Espeak:
     def sounds(self) -> Collection[str]:
         """Symbols that the language has names for."""
         return _names(self.program, self.plain).keys() | set(STRESS) | set(PAUSES)
+
+    @property
+    def reads(self) -> Sequence[Path]:
+        """Nothing: the program is part of the system."""
+        return ()
 
     def draw(self, number: int, label: str, spellings: Sequence[str], seed: int) -> Recipe:
         """Draw a recipe."""

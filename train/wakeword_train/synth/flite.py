@@ -78,6 +78,11 @@ class Flite:
         """Symbols that the phonemes of CMUdict stand for."""
         return CONSONANTS.keys() | VOWELS.keys() | OTHER
 
+    @property
+    def reads(self) -> Sequence[Path]:
+        """Nothing: the program is part of the system."""
+        return ()
+
     def draw(self, number: int, label: str, spellings: Sequence[str], seed: int) -> Recipe:
         """Draw a recipe."""
         return draw(self, number, label, spellings, seed)[0]

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wakeword.errors import ConfigError
+from wakeword_train.synth.carried import open_file, place
 from wakeword_train.synth.recipe import PUNCTUATION, MissingEngineError, Recipe, stream
 
 __all__ = ["MODEL_FILE", "VOICES_FILE", "Kokoro", "draw_recipe", "style_of"]
@@ -121,6 +122,11 @@ class Kokoro:
         """Symbols of its vocabulary."""
         return _vocabulary()
 
+    @property
+    def reads(self) -> Sequence[Path]:
+        """Its two files."""
+        return self.folder / MODEL_FILE, self.folder / VOICES_FILE
+
     def draw(self, number: int, label: str, spellings: Sequence[str], seed: int) -> Recipe:
         """Draw the recipe of clip ``number``."""
         return draw_recipe(number, label, spellings, self.voices, seed)
@@ -144,7 +150,7 @@ def _tables(folder: Path) -> dict[str, NDArray[np.float32]]:
     """Read the voices."""
     path = folder / VOICES_FILE
     try:
-        with path.open("rb") as raw, np.load(raw) as file:
+        with open_file(path) as raw, np.load(raw) as file:
             tables = {name: np.asarray(file[name], np.float32) for name in file.files}
     except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as exc:
         raise ConfigError(f"{path}: damaged ({exc}); {AGAIN} {folder}") from exc
@@ -162,14 +168,14 @@ def _model(folder: Path) -> Any:
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    path = folder / MODEL_FILE
-    try:
-        session = onnxruntime.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"]
-        )
-    except Exception as exc:  # its errors have no common class of their own
-        raise ConfigError(f"{path}: damaged ({exc}); {AGAIN} {folder}") from exc
-    return Library.from_session(session, str(folder / VOICES_FILE))
+    with place(folder / MODEL_FILE, folder / VOICES_FILE) as (model, voices):
+        try:
+            session = onnxruntime.InferenceSession(
+                str(model), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as exc:  # its errors have no common class of their own
+            raise ConfigError(f"{model}: damaged ({exc}); {AGAIN} {folder}") from exc
+        return Library.from_session(session, str(voices))
 
 
 @cache

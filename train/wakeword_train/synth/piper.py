@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wakeword.errors import ConfigError
+from wakeword_train.synth.carried import is_file, open_file
 from wakeword_train.synth.recipe import MissingEngineError, Recipe, draw
 from wakeword_train.synth.symbols import fit
 
@@ -97,6 +98,11 @@ class Piper:
         return cls(files, tuple(voices))
 
     @property
+    def reads(self) -> Sequence[Path]:
+        """The files, and those beside them."""
+        return [*self.files, *(_beside(file) for file in self.files)]
+
+    @property
     def sounds(self) -> Collection[str]:
         """Symbols that every file has, and learned as far as that is known."""
         known = [_symbols(file) for file in self.files]
@@ -148,15 +154,21 @@ def speaks(file: Path, language: str) -> bool:
     return str(_config(file)["espeak"]["voice"]).partition("-")[0] == language.partition("-")[0]
 
 
+def _beside(file: Path) -> Path:
+    """Name the description of a voice."""
+    return file.with_name(file.name + ".json")
+
+
 @cache
 def _config(file: Path) -> dict[str, Any]:
     """Read the JSON beside a voice."""
-    beside = file.with_name(file.name + ".json")
+    beside = _beside(file)
     for path in (file, beside):
-        if not path.is_file():
+        if not is_file(path):
             raise ConfigError(f"{path} is missing: a voice is NAME.onnx and NAME.onnx.json")
     try:
-        said: dict[str, Any] = json.loads(beside.read_text("utf-8"))
+        with open_file(beside) as raw:
+            said: dict[str, Any] = json.loads(raw.read())
         str(said["espeak"]["voice"]), int(said["num_speakers"]), int(said["audio"]["sample_rate"])
         if missing := MARKS - said["phoneme_id_map"].keys():
             raise KeyError(min(missing))
@@ -215,7 +227,8 @@ def _session(file: Path) -> Any:
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3  # errors; every voice makes it warn of its own graph
     try:
-        model = onnx.load(str(file))
+        with open_file(file) as raw:
+            model = onnx.load(raw)
         give_noise(model)
         return onnxruntime.InferenceSession(
             model.SerializeToString(), options, providers=["CPUExecutionProvider"]

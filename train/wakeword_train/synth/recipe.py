@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -76,6 +77,10 @@ class Engine(Protocol):
     @property
     def sounds(self) -> Collection[str]:
         """Symbols of IPA that it can say, punctuation and marks of stress among them."""
+
+    @property
+    def reads(self) -> Sequence[Path]:
+        """Files to send to workers of other machines; there it opens them with `carried`."""
 
     def draw(self, number: int, label: str, spellings: Sequence[str], seed: int) -> Recipe:
         """Draw the recipe of clip ``number``; the spellings have these sounds only."""

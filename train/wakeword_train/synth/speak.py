@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wakeword.errors import AudioFormatError, ConfigError, WakewordError
-from wakeword_train.pool import check_parent, spawn_pool
+from wakeword_train.pool import Files, workers
+from wakeword_train.synth.carried import carry
 from wakeword_train.synth.recipe import SHARES, Engine, Recipe, choose_engine
 from wakeword_train.synth.symbols import fit_all
 
@@ -79,6 +80,7 @@ def synthesize(
     processes: int = 2,
     shares: Mapping[str, float] = SHARES,
     force: bool = True,
+    ray: str | None = None,
 ) -> Iterator[tuple[int, int]]:
     """Speak ``count`` clips of each label; clips already there by the same recipe are kept.
 
@@ -91,6 +93,7 @@ def synthesize(
         processes: worker processes; 1 speaks in this one.
         shares: weight of an engine by its name.
         force: replace clips of other recipes that lie in ``out``; otherwise they are an error.
+        ray: address of a Ray cluster to speak there, in place of processes.
 
     Yields:
         (clips done, clips in all), at the beginning and after each clip.
@@ -105,7 +108,7 @@ def synthesize(
     try:
         _clear(out, rows, force)
         done = {file for file in rows if (out / file).is_file()}
-        todo = [(r, str(out / file_of(r))) for r in recipes if file_of(r) not in done]
+        todo = [r for r in recipes if file_of(r) not in done]
     except OSError as exc:
         raise WakewordError(_trouble(exc, out)) from exc
     ready = len(done)
@@ -113,24 +116,20 @@ def synthesize(
     if not todo:
         return
     # Together by voice, since an engine may have to load each: the order changes no clip.
-    todo.sort(key=lambda job: (job[0].engine, str(job[0].settings.get("voice"))))
-    try:
-        if processes == 1:
-            _open(engines)
-            for job in todo:
-                _make_clip(*job)
-                ready += 1
-                yield ready, len(recipes)
-            return
-        with spawn_pool(processes, _open, (list(engines),)) as pool:
-            for _ in pool.map(_make_clip, *zip(*todo, strict=True), chunksize=4):
-                ready += 1
-                yield ready, len(recipes)
-    except OSError as exc:
-        raise WakewordError(
-            f"{_trouble(exc, out)} {ready} of {len(recipes)} clips are there, and the same command "
-            "goes on from them"
-        ) from exc
+    todo.sort(key=lambda r: (r.engine, str(r.settings.get("voice"))))
+    files = Files(tuple(path for engine in engines for path in engine.reads))
+    here = processes if processes > 1 else 0
+    with workers(here, _open, (list(engines), files), ray=ray) as pool:
+        for job, sound in pool.map(_make_clip, ((recipe,) for recipe in todo)):
+            try:
+                _write(out / file_of(todo[job]), sound)
+            except OSError as exc:
+                raise WakewordError(
+                    f"{_trouble(exc, out)} {ready} of {len(recipes)} clips are there, and the same "
+                    "command goes on from them"
+                ) from exc
+            ready += 1
+            yield ready, len(recipes)
 
 
 def file_of(recipe: Recipe) -> str:
@@ -195,29 +194,33 @@ def _damage(path: Path) -> str:
 _engines: dict[str, Engine] = {}  # of this process
 
 
-def _open(engines: Sequence[Engine]) -> None:
+def _open(engines: Sequence[Engine], files: Mapping[Path, NDArray[np.uint8]]) -> None:
     """Take over the engines in a worker; each loads its model with its first clip."""
+    carry(files)
     _engines.clear()
     _engines.update({engine.name: engine for engine in engines})
 
 
-def _make_clip(recipe: Recipe, path: str) -> None:
-    """Speak one recipe into a 16 kHz FLAC, beside its name first and then renamed."""
+def _make_clip(recipe: Recipe) -> bytes:
+    """Speak one recipe: a 16 kHz FLAC."""
     import soundfile
 
-    check_parent()  # killed: do not work through its queue alone
     audio = _at_16_khz(*_engines[recipe.engine].speak(recipe))
     peak = float(np.max(np.abs(audio), initial=0.0))
     if not peak > SILENT:  # nor NaN
         raise AudioFormatError(
             f"{recipe.engine} said nothing for {recipe.row()}: leave it out with --engine"
         )
-    # In memory first, so that what the disk says arrives as it is.
     sound = io.BytesIO()
     soundfile.write(sound, (audio * (PEAK / peak)).astype(np.float32), RATE_HZ, format="FLAC")
+    return sound.getvalue()
+
+
+def _write(path: Path, sound: bytes) -> None:
+    """Write a clip beside its name, then rename it."""
     partial = Path(f"{path}.part")
     try:
-        partial.write_bytes(sound.getvalue())
+        partial.write_bytes(sound)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
