@@ -70,7 +70,6 @@ def test_a_computed_room_rings_as_long_as_it_was_drawn_to() -> None:
         assert found.shape == (SOURCES, RIR_SAMPLES)
         assert found.dtype == np.float32
         assert np.isfinite(found).all()
-        np.testing.assert_allclose(np.square(found).sum(axis=1), 1, rtol=1e-3)
         ratios += [_decay_s(rir) / room.rt60_s for rir in found]
     # Sabine's rule is one for diffuse sound: within a third, and right on average.
     assert all(0.6 < ratio < 1.5 for ratio in ratios)
@@ -79,7 +78,8 @@ def test_a_computed_room_rings_as_long_as_it_was_drawn_to() -> None:
 
 def test_the_farther_the_source_the_less_of_it_is_direct() -> None:
     found = compute(NEAR_AND_FAR)
-    part = np.square(found[:, :32]).sum(axis=1)  # 2 ms, before the floor answers
+    energy = np.square(found)
+    part = energy[:, :32].sum(axis=1) / energy.sum(axis=1)  # 2 ms, before the floor answers
     assert part[0] > part[1] > part[2]
     assert part[0] > 0.5
     # The direct sound comes at once, whatever the distance: labels stay true.
@@ -92,7 +92,7 @@ def test_an_impulse_response_begins_at_its_direct_sound() -> None:
     assert np.flatnonzero(direct(rir)).tolist() == [0]  # the highest peak, and 0.8 s from there
     found = direct(rir, 100)
     assert np.flatnonzero(found).tolist() == [0, 200]
-    assert found[[0, 200]].tolist() == pytest.approx([0.6, -0.8])
+    assert found[[0, 200]].tolist() == pytest.approx([1.0, -0.8 / 0.6])
     assert not direct(np.zeros(500)).any()
 
 

@@ -122,8 +122,8 @@ def mix(
         active: where the level of the speech is measured for the SNR.
         noise: shape (N,) or None.
         channel: what was drawn.
-        rir: impulse response of the speech, its direct sound at sample 0 and its energy 1, so that
-            the SNR holds for what is heard; None for no room. See `TAIL` for long ones.
+        rir: impulse response of the speech, its direct sound at sample 0 and 1, so that the SNR is
+            that of the direct sound; None for no room. See `TAIL` for long ones.
         noise_rir: impulse response of the noise, or None.
 
     Returns:
