@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from wakeword_train import fit as fit_module
 from wakeword_train.data.windows import FRAMES, Windows
 from wakeword_train.fit import FitConfig, draw_batch, mask, targets
 
@@ -91,3 +92,22 @@ def test_a_killed_run_goes_on_to_the_same_weights(tmp_path: Path) -> None:
     resumed = run(tmp_path / "cut", None)
     for first, second in zip(whole, resumed, strict=True):
         np.testing.assert_array_equal(first, second)
+
+
+def test_with_pooling_a_word_told_once_is_told() -> None:
+    pytest.importorskip("tensorflow")
+    y = np.zeros((1, 20, 1), np.float32)
+    y[0, 5:15] = 1
+    p = np.full((1, 20, 1), 0.01, np.float32)
+    p[0, 8:11] = 0.9
+    mask = np.ones_like(y)
+    every, pooled = (
+        float(fit_module._loss(y, p, mask, 1, 0.0, FitConfig(pool=steps, peak_weight=0.0)))
+        for steps in (0, 3)
+    )
+    assert pooled == pytest.approx(-6 * np.log(0.9) * 10 / 20, rel=1e-4)
+    assert every > 10 * pooled
+    elsewhere = np.roll(p, 8, axis=1)  # told past its time
+    assert float(
+        fit_module._loss(y, elsewhere, mask, 1, 0.0, FitConfig(pool=3, peak_weight=0.0))
+    ) == pytest.approx(-6 * np.log(0.01) * 10 / 20, rel=1e-4)

@@ -35,7 +35,9 @@ class FitConfig:
     at, ``mine_every`` batches ago at most. Near-phrases are not mined: pressed too hard, they take
     the word with them. ``masked`` is the share of windows in which up to ``mask_bins`` bins and up
     to ``mask_frames`` frames are silenced (SpecAugment, Park et al. 2019,
-    doi:10.21437/Interspeech.2019-2680).
+    doi:10.21437/Interspeech.2019-2680). With ``pool`` above 0 a word need not be told in every step
+    after it: its best mean over so many steps counts for all (max pooling, Sun et al. 2016,
+    doi:10.1109/SLT.2016.7846306).
     """
 
     batches: int = 2_400
@@ -57,6 +59,7 @@ class FitConfig:
     masked: float = 0.2
     mask_bins: int = 8
     mask_frames: int = 15
+    pool: int = 0
 
     def __post_init__(self) -> None:
         if self.batches < 1 or self.batch < 1:
@@ -139,7 +142,11 @@ def _loss(
     import tensorflow as tf
 
     p = tf.clip_by_value(p, 1e-6, 1 - 1e-6)
-    miss = -y * tf.math.log(p)
+    told = p
+    if config.pool:
+        told = tf.nn.avg_pool1d(p, config.pool, 1, "SAME")
+        told = tf.reduce_max(tf.where(y > 0, told, 1e-6), axis=1, keepdims=True)
+    miss = -y * tf.math.log(told)
     false = -(1 - y) * tf.math.log(1 - p) * mask
     columns = tf.reduce_mean(config.positive_weight * miss + negative * false, axis=(0, 1))
     heads = columns[words:]
