@@ -49,7 +49,7 @@ from wakeword_train.testset import label_of, read_corpus
 ROOT = Path(__file__).resolve().parents[1]
 CONDITIONS = "clean,10dB,10dB-pink,0dB,0dB-pink,-5dB,-5dB-pink,reverb-10dB"
 HOLD = ("speech", SAME_WORDS)
-HEAD = "# Accuracy\n\nMade by `bench/accuracy.py`; each section names its command.\n"
+HEAD = "# Accuracy\n\nMade by the programs in `bench/`; each section names its command.\n"
 LIBRARIES = ("wakeword", "pymicro-wakeword", "pyopen-wakeword", "ai-edge-litert",
              "pymicro-features", "numpy")  # fmt: skip
 Row = dict[str, Any]

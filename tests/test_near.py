@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from functools import cache
 from itertools import combinations
-from statistics import median
 
 import pytest
 from hypothesis import given, settings
@@ -261,7 +260,7 @@ def test_there_are_enough_of_them_and_each_is_another(phrase: str) -> None:
 def test_the_kinds_are_mixed_as_said(phrase: str) -> None:
     kinds = Counter(near.kind for near in everything(phrase)[:50])
     assert kinds["word"] >= 50 * SHARES["word"] - 1
-    assert {"word", "part", "border", "exchanged syllable", "cut", "edit"} <= set(kinds)
+    assert {"word", "part", "border", "cut"} <= set(kinds)
     assert ("exchanged word" in kinds) == (" " in PHRASES[phrase][0])
 
 
@@ -274,30 +273,26 @@ def test_the_seed_decides_and_a_smaller_count_gives_the_first() -> None:
 @pytest.mark.parametrize(
     ("phrase", "words"),
     [
-        ("alexa", ["lecture", "election", "electra", "alaska", "a lecture", "elect a", "/lˈɛksə/"]),
+        ("alexa", ["lecture", "election", "electra", "alaska", "relax"]),
         ("computer", ["commuter", "composer", "competitor", "company", "shooter", "compute"]),
-        ("jarvis", ["service", "travis", "java", "davis", "job is", "chavez", "charges"]),
-        ("hey computer", ["computer", "who computer", "hey commuter", "they computer"]),
-        ("snowboy", ["snowy", "snub", "slow boy", "no boy", "/snˈoʊb/"]),
+        ("jarvis", ["service", "travis", "java", "davis", "nervous", "charges"]),
+        ("hey computer", ["computer", "hey commuter"]),
+        ("snowboy", ["snowy", "snub", "slow boy", "no boy"]),
     ],
 )
 def test_what_the_ear_expects_is_there(phrase: str, words: list[str]) -> None:
     assert set(words) - texts(phrase).keys() == set()
 
 
-@pytest.mark.parametrize("word", ["computer", "jarvis"])
-def test_the_drawn_are_as_close_as_those_chosen_by_ear(word: str) -> None:
-    spellings, by_ear = listed(SPELLINGS[word]), listed(BY_EAR[word])
-    ours = [near.distance for near in near_phrases(spellings[:2], len(by_ear), seed=1)]
-    theirs = [min(distance(near, s) for s in spellings) for near in by_ear]
-    assert median(ours) <= median(theirs)
+@pytest.mark.parametrize("phrase", PHRASES)
+def test_none_is_how_somebody_may_say_the_phrase(phrase: str) -> None:
+    assert min(near.distance for near in everything(phrase)) >= 1.0
+    assert min(near.distance for near in everything(phrase) if near.kind == "cut") >= 1.5
 
 
-def test_phrases_are_made_from_every_accent() -> None:
-    """Else an accent would mark the phrase: only the phrase would be said without the r."""
-    made = [near for near in everything("computer") if near.kind == "edit"]
-    assert any(near.phonemes.endswith("ɚ") for near in made)
-    assert any(near.phonemes.endswith("ə") for near in made)
+def test_a_first_or_last_sound_may_be_missing() -> None:
+    said = {near.phonemes for near in everything("computer")}
+    assert not {"əmpjˈuːtɚ", "əmpjˈuːɾɚ", "kənpjˈuːtə"} & said
 
 
 @pytest.mark.parametrize("spellings", [[], "kˈæt", ["kˈæt", ""]])

@@ -56,7 +56,7 @@ class PackConfig:
     speech: what is done to words only would give them away.
     """
 
-    head: int = 2_500
+    head: int = 5_000
     other: int = 2_000
     long: int = 36_000
     morphs: int = 6

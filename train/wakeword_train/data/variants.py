@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise, permutations
+from itertools import permutations
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wakeword_train.data.distance import distance, sweep
-from wakeword_train.data.ipa import CODAS, Phoneme, exchange, parse
-from wakeword_train.data.words import letters, lexicon, name, sayable, syllables, write
+from wakeword_train.data.ipa import CODAS, Phoneme
+from wakeword_train.data.words import lexicon, name, sayable, syllables, write
 
 __all__ = ["MAKERS", "Candidate"]
 
@@ -63,11 +63,6 @@ def _joints(sounds: Sequence[Phoneme]) -> list[int]:
 def _sounds(sounds: Iterable[Phoneme]) -> list[str]:
     """Name the sounds, as :func:`sweep` takes them."""
     return [p.sound for p in sounds]
-
-
-def _stress(sound: Phoneme) -> str:
-    """Return the mark of a vowel's stress."""
-    return sound.sound[: sound.sound[0] in "ˈˌ"]
 
 
 def near_words(phrase: Sequence[Phoneme]) -> list[Candidate]:
@@ -143,28 +138,6 @@ def exchanged_words(phrase: Sequence[Phoneme]) -> list[Candidate]:
     return found
 
 
-def exchanged_syllables(phrase: Sequence[Phoneme]) -> list[Candidate]:
-    """The phrase with one of its syllables exchanged for a word of one syllable close by."""
-    known, parts = lexicon(), syllables(phrase)
-    if len(parts) == 1:
-        return []
-    single = np.array([sum(p.vowel for p in parse(s)) == 1 for s in known.spellings])
-    found = []
-    for n, part in enumerate(parts):
-        ends, _ = sweep(_sounds(part), known.table)
-        for other in _best(ends[-1], 2 * PER_SIDE, allowed=single):
-            stress = "".join(_stress(p) for p in part if p.vowel)
-            word = part[0].word
-            new = [
-                Phoneme(p.sound, p.text.replace("ˈ", stress).replace("ˌ", stress), word)
-                for p in parse(other.phonemes)
-            ]
-            whole = [p for m, old in enumerate(parts) for p in (new if m == n else old)]
-            if sayable(whole, phrase):
-                found.append(_made(whole, other.cost))
-    return found
-
-
 def cuts(phrase: Sequence[Phoneme]) -> list[Candidate]:
     """The phrase with its beginning or end missing, down to a third of it and to three phonemes."""
     parts = [phrase[at:] for at in _joints(phrase)] + [phrase[:at] for at in _joints(phrase)]
@@ -175,22 +148,6 @@ def cuts(phrase: Sequence[Phoneme]) -> list[Candidate]:
         and 3 * len(part) >= len(phrase)
         and sayable(part, phrase)
     ]
-
-
-def edits(phrase: Sequence[Phoneme]) -> list[Candidate]:
-    """The phrase with one phoneme exchanged, left out or put in."""
-    found: list[Candidate] = []
-    for a, b in pairwise([0, *_joints(phrase), len(phrase)]):
-        old = phrase[a]
-        changed = [([*phrase[:a], *phrase[b:]], 1.0)]
-        for sound, text in letters().items():
-            new = Phoneme(sound, text, old.word)
-            if new.vowel == old.vowel and _stress(new) == _stress(old):
-                changed.append(([*phrase[:a], new, *phrase[b:]], exchange(old.sound, sound)))
-            if a and not new.vowel:
-                changed.append(([*phrase[:a], new, *phrase[a:]], 1.5))
-        found += [_made(sounds, cost) for sounds, cost in changed if sayable(sounds, phrase)]
-    return found
 
 
 def orders(phrase: Sequence[Phoneme]) -> list[Candidate]:
@@ -216,8 +173,6 @@ MAKERS: dict[str, Callable[[Sequence[Phoneme]], list[Candidate]]] = {
     "beginning": beginnings,
     "border": borders,
     "exchanged word": exchanged_words,
-    "exchanged syllable": exchanged_syllables,
     "cut": cuts,
-    "edit": edits,
     "order": orders,
 }

@@ -15,7 +15,7 @@ from wakeword_train.data.distance import Table
 from wakeword_train.data.ipa import CODAS, Phoneme, parse
 from wakeword_train.data.lexicon import read_lexicon
 
-__all__ = ["Lexicon", "letters", "lexicon", "name", "sayable", "syllables", "write"]
+__all__ = ["Lexicon", "lexicon", "name", "sayable", "syllables", "write"]
 
 RARE = 1.0  # cost of the rarest word of the lexicon, where closeness and use are weighed
 CLUSTER_WORDS = 20  # consonants may begin a syllable if they begin so many words; or end it
@@ -78,13 +78,6 @@ def _clusters() -> tuple[frozenset[tuple[str, ...]], frozenset[tuple[str, ...]]]
         for count in (first, last)
     )
     return onsets, codas
-
-
-@cache
-def letters() -> dict[str, str]:
-    """How the lexicon writes each of its sounds, with its stress."""
-    found = {p.sound: p.text for s in lexicon().spellings for p in parse(s) if p.text != "ɚ"}
-    return {sound: text for sound, text in found.items() if sound not in ("ɾ", *CODAS)}
 
 
 def sayable(sounds: Sequence[Phoneme], phrase: Sequence[Phoneme]) -> bool:
