@@ -58,6 +58,13 @@ def test_the_bundle_is_small_and_says_where_it_comes_from() -> None:
     trained = [row for row in bundle.ledger if row["used_for"] == "training"]
     assert trained
     assert all(row["licence"] for row in bundle.ledger)
+
+
+def test_nobody_said_alexa_to_the_model_that_hears_it() -> None:
+    bundle = read_bundle(shipped()["alexa"])
+    trained = [row for row in bundle.ledger if row["used_for"] == "training"]
+    assert trained
+    assert not any("alexa" in row["source"] for row in trained if "synthetic" not in row["name"])
     for word in bundle.words:
         assert {p["set"] for p in bundle.operating_points[word]} >= {"test, clean", "test, 10dB"}
 
