@@ -2,7 +2,7 @@
 # make test   lint, types and tests (installs everything developers need, into .venv-dev)
 # make lint   lint and types alone
 # make test-tflite-runtime  the tests of the engine on tflite-runtime (Python 3.10 or 3.11, numpy 1)
-# make model  train the shipped model again (long; needs recordings and VOICES=DIR: README, "A word of your own")
+# make model  train the shipped models again (long; needs recordings and VOICES=DIR: README, "A word of your own")
 # make clean  remove what the others made
 #
 # Needs make, and Python 3.10 to 3.13 with venv. Another interpreter: make demo PYTHON=python3.12
@@ -11,6 +11,7 @@ PYTHON ?= python3
 VENV ?= .venv
 DEV_VENV ?= .venv-dev
 OLD_VENV ?= .venv-tflite-runtime
+RECIPES ?= computer_jarvis alexa
 RECORDING ?= wakeword/demo/computer.flac
 
 # Written last, so a half-made environment is made anew; named by the interpreter, so for another one it
@@ -38,7 +39,9 @@ lint: $(DEV_VENV)/$(STAMP)
 	$(DEV_VENV)/bin/mypy
 
 model: $(DEV_VENV)/$(STAMP)
-	$(DEV_VENV)/bin/wakeword train computer_jarvis $(if $(VOICES),--voices '$(VOICES)') --out wakeword/models --force
+	for recipe in $(RECIPES); do \
+		$(DEV_VENV)/bin/wakeword train $$recipe $(if $(VOICES),--voices '$(VOICES)') --out wakeword/models --force || exit; \
+	done
 
 clean:
 	rm -rf $(VENV) $(DEV_VENV) $(OLD_VENV) build dist *.egg-info train/*.egg-info
