@@ -11,6 +11,7 @@ from wakeword.bundle import Bundle, read_bundle
 from wakeword.decide import DecisionConfig
 from wakeword.detector import Detector
 from wakeword.errors import BundleError, ConfigError
+from wakeword.metrics import Stream, Utterance
 from wakeword_train.conditions import parse_condition
 from wakeword_train.data.manifest import Clip
 from wakeword_train.scoring import Scored, score
@@ -123,6 +124,23 @@ def test_calibration_chooses_thresholds_and_keeps_the_rest(bundle: Bundle, heard
         assert config.threshold == round(config.threshold, 3)
         assert config.smooth_steps == was.smooth_steps
         assert config.refractory_ms == was.refractory_ms
+
+
+def test_a_word_that_speech_sounds_like_is_heard_all_the_same_with_a_warning(
+    bundle: Bundle, caplog: pytest.LogCaptureFixture
+) -> None:
+    top = 255 / 256  # of an int8 model
+    steps = 480 * np.arange(1, 101)
+    peak = np.where((steps > 24_000) & (steps < 34_000), top, 0.0)
+    said = Utterance(probs=peak, indices=steps, word_start=16_000, word_end=24_000)
+    hour = 16_000 * 3_600
+    speech = [
+        Stream(probs=peak, indices=steps, samples=hour, part="speech") for _ in range(3)
+    ]  # three false alarms in three hours, as sure as the word
+    heard = Scored({word: [said] for word in bundle.words}, dict.fromkeys(bundle.words, speech))
+    chosen = calibrate(bundle, heard, 0.5)
+    assert all(0 < config.threshold <= top for config in chosen.values())
+    assert "no threshold at which it is heard holds 0.5 false alarms per hour" in caplog.text
 
 
 def test_what_was_measured_is_stated_at_the_bundles_own_thresholds(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -28,6 +29,7 @@ from wakeword_train.scoring import SAME_WORDS, Scored
 
 __all__ = ["calibrate", "ledger", "measure", "quantise"]
 
+log = logging.getLogger(__name__)
 CALIBRATE_ON = ("clean", "10dB", "0dB")
 HELD = ("speech", SAME_WORDS)
 MEASURE_ON = ("clean", "10dB", "0dB", "reverb")
@@ -79,6 +81,8 @@ def calibrate(bundle: Bundle, heard: Scored, fa_per_hour: float) -> dict[str, De
     ``fa_per_hour`` in long speech and in the words of the same recordings, each by itself. A part
     too short to show the rate may have no false alarm at all. Single words and noises of other
     recordings are measured but not held: one a second, they are not what a room sounds like.
+    Where only a threshold at which nothing is heard holds the rate, it is the highest one with the
+    fewest misses, with a warning: a model that never wakes serves nobody.
 
     Raises:
         ConfigError: the hours cannot verify the rate, or no threshold holds it.
@@ -88,9 +92,17 @@ def calibrate(bundle: Bundle, heard: Scored, fa_per_hour: float) -> dict[str, De
         config = bundle.decision[word]
         streams = [stream for stream in heard.streams[word] if stream.part in HELD]
         curve = sweep(heard.utterances[word], streams, config)
-        chosen[word] = config.with_threshold(
-            round(at_false_alarms(curve, fa_per_hour, "dev").threshold, 3)
-        )
+        point = at_false_alarms(curve, fa_per_hour, "dev")
+        threshold = point.threshold
+        if point.misses == point.clips:
+            best = int(np.flatnonzero(curve.misses == curve.misses.min())[-1])
+            threshold = float(np.floor(1_000 * curve.thresholds[best]) / 1_000)
+            log.warning(
+                "%s: no threshold at which it is heard holds %g false alarms per hour; at %.3f "
+                "there were %d in %.1f h: train with more sound without it (--negatives)",
+                word, fa_per_hour, threshold, curve.false_alarms[best].sum(), sum(curve.hours),
+            )  # fmt: skip
+        chosen[word] = config.with_threshold(round(threshold, 3))
     return chosen
 
 

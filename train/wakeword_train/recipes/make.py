@@ -263,12 +263,16 @@ def run(
         chosen, decision=decision, operating_points=measure(chosen, heard), training=facts,
         rows=_ledger(recipe, work, sources, pack, own), path=out / name, force=force,
     )  # fmt: skip
-    alone = all(clip.synthetic for clip in test.clips if clip.label in map(label_of, recipe.words))
+    words = [label_of(word) for word in recipe.words]
+    synthetic = [clip.synthetic for clip in test.clips if clip.label in words]
+    alone, people = all(synthetic), synthetic.count(False)
+    mixed = f"synthetic clips held out and {people} recordings of people"
     write_report(
         out / f"{name}-report.html",
         gather(
             bundle, test, conditions,
-            tested="synthetic clips held out" if alone else "recordings of people",
+            tested="synthetic clips held out" if alone
+            else mixed if any(synthetic) else "recordings of people",
             chosen_here=alone, scored=heard,
             progress=lambda _, done, total: progress("report", done, total),
         ),
