@@ -81,8 +81,8 @@ def calibrate(bundle: Bundle, heard: Scored, fa_per_hour: float) -> dict[str, De
     ``fa_per_hour`` in long speech and in the words of the same recordings, each by itself. A part
     too short to show the rate may have no false alarm at all. Single words and noises of other
     recordings are measured but not held: one a second, they are not what a room sounds like.
-    Where only a threshold at which nothing is heard holds the rate, it is the highest one with the
-    fewest misses, with a warning: a model that never wakes serves nobody.
+    Where only a threshold at which nothing is heard holds the rate, it is the highest that misses
+    a tenth more than the fewest at most, with a warning: a model that never wakes serves nobody.
 
     Raises:
         ConfigError: the hours cannot verify the rate, or no threshold holds it.
@@ -95,7 +95,8 @@ def calibrate(bundle: Bundle, heard: Scored, fa_per_hour: float) -> dict[str, De
         point = at_false_alarms(curve, fa_per_hour, "dev")
         threshold = point.threshold
         if point.misses == point.clips:
-            best = int(np.flatnonzero(curve.misses == curve.misses.min())[-1])
+            few = curve.misses <= curve.misses.min() + 0.1 * curve.clips
+            best = int(np.flatnonzero(few)[-1])
             threshold = float(np.floor(1_000 * curve.thresholds[best]) / 1_000)
             log.warning(
                 "%s: no threshold at which it is heard holds %g false alarms per hour; at %.3f "
