@@ -49,7 +49,6 @@ from wakeword_train.testset import label_of, read_corpus
 ROOT = Path(__file__).resolve().parents[1]
 CONDITIONS = "clean,10dB,10dB-pink,0dB,0dB-pink,-5dB,-5dB-pink,reverb-10dB"
 HOLD = ("speech", SAME_WORDS)
-HEAD = "# Accuracy\n\nMade by the programs in `bench/`; each section names its command.\n"
 LIBRARIES = ("wakeword", "pymicro-wakeword", "pyopen-wakeword", "ai-edge-litert",
              "pymicro-features", "numpy")  # fmt: skip
 Row = dict[str, Any]
@@ -288,7 +287,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             name = f"accuracy-{label}.png" if args.plot else None
             text = page(result, label, name)
             if args.markdown:
-                put_section(args.markdown, f"accuracy {label}", text, HEAD)
+                put_section(args.markdown, f"accuracy {label}", text)
             if name:
                 (args.markdown.parent / name).write_bytes(picture(result, label))
             print(text)

@@ -26,7 +26,6 @@ from machine import machine, put_section, versions
 WORDS = ("jarvis", "snowboy", "computer", "athena", "hadouken")
 CONDITIONS = ("clean", "10dB", "10dB-pink", "0dB", "0dB-pink", "reverb")
 HOLD = ("speech", "words, same recordings")
-HEAD = "# Accuracy\n\nMade by the programs in `bench/`; each section names its command.\n"
 ABLATIONS = {
     "all of it": "everything as `wakeword train` does it",
     "same recordings": "without the words that share the test word's recording chain",
@@ -213,7 +212,7 @@ def main() -> None:
     text = table(found, args)
     print(text)
     if args.markdown:
-        put_section(args.markdown, "leave one out", text, HEAD)
+        put_section(args.markdown, "leave one out", text)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
-HEAD = "# Benchmarks\n\nMade by the programs in `bench/`; each section names its command.\n"
+HEAD = "# {}\n\nMade by the programs in `bench/`; each section names its command.\n"
 
 
 def machine() -> str:
@@ -37,11 +37,12 @@ def versions(names: Sequence[str]) -> str:
     return ", ".join(found)
 
 
-def put_section(path: Path, name: str, text: str, head: str = HEAD) -> None:
-    """Write one section of a page and leave the others as they are; ``head`` begins a new page."""
+def put_section(path: Path, name: str, text: str) -> None:
+    """Write one section of a page and leave the others as they are; a new page gets a title."""
     begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
     section = f"{begin}\n{text.strip()}\n{end}"
-    page = path.read_text(encoding="utf-8") if path.is_file() else head
+    title = HEAD.format(path.stem.capitalize())
+    page = path.read_text(encoding="utf-8") if path.is_file() else title
     pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
     if pattern.search(page):
         page = pattern.sub(lambda _: section, page)

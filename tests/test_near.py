@@ -290,6 +290,13 @@ def test_none_is_how_somebody_may_say_the_phrase(phrase: str) -> None:
     assert min(near.distance for near in everything(phrase) if near.kind == "cut") >= 1.5
 
 
+def test_phrases_are_made_from_every_accent() -> None:
+    """Else an accent would mark the phrase: only the phrase would be said without the r."""
+    made = [near for near in everything("computer") if near.kind == "cut"]
+    assert any(near.phonemes.endswith("ɚ") for near in made)
+    assert any(near.phonemes.endswith("ə") for near in made)
+
+
 def test_a_first_or_last_sound_may_be_missing() -> None:
     said = {near.phonemes for near in everything("computer")}
     assert not {"əmpjˈuːtɚ", "əmpjˈuːɾɚ", "kənpjˈuːtə"} & said

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from wakeword.errors import WakewordError
 
-__all__ = ["ArrayFile", "Files", "Queue", "Workers", "check_parent", "spawn_pool", "workers"]
+__all__ = ["ArrayFile", "Files", "Queue", "Workers", "end_with_parent", "spawn_pool", "workers"]
 
 Result = TypeVar("Result")
 AHEAD = 2  # jobs of each worker under way, done or waiting: it is never idle, and few results lie
@@ -97,18 +97,13 @@ class Queue(ABC):
         """Give the result of a job that is done, or raise its error."""
 
 
-def check_parent(wait_s: float | None = 0.0) -> None:
-    """End this process at once if the one that started it has died.
-
-    Args:
-        wait_s: seconds to wait for that; None waits until it happens.
-    """
+def end_with_parent() -> None:
+    """Wait until the process that started this one has died, and end this one."""
     parent = parent_process()
     if parent is None:  # nobody's worker
         return
-    parent.join(wait_s)
-    if not parent.is_alive():
-        os._exit(1)
+    parent.join()
+    os._exit(1)
 
 
 class _Here:
@@ -193,7 +188,7 @@ def _start(initializer: Callable[..., object] | None, initargs: tuple[Any, ...])
     """Begin a worker: it leaves Ctrl-C to its parent, and does not outlive it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # A killed parent tells its workers nothing: they would wait for their next job for ever.
-    threading.Thread(target=check_parent, args=(None,), daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     if initializer is not None:
         initializer(*initargs)
 

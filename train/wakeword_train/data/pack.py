@@ -243,8 +243,7 @@ def build_pack(
     corpus = build_corpus(
         folder / "corpus", data, clips, synthetic=[talk] if talk is not None else [],
         morphs={label: min(config.morphs, 500 // counts[label]) for label in labels},
-        talk_morphs=config.talk_morphs, seed=config.seed, processes=processes,
-        ray=ray,
+        talk_morphs=config.talk_morphs, seed=config.seed, processes=processes, ray=ray,
     )  # fmt: skip
     progress("decode recordings", 1, 1)
     groups = _groups(corpus, labels, config)

@@ -265,15 +265,15 @@ def run(
     )  # fmt: skip
     words = [label_of(word) for word in recipe.words]
     synthetic = [clip.synthetic for clip in test.clips if clip.label in words]
-    alone, people = all(synthetic), synthetic.count(False)
-    mixed = f"synthetic clips held out and {people} recordings of people"
+    tested = "recordings of people"
+    if any(synthetic):
+        people = synthetic.count(False)
+        tested = "synthetic clips held out" + (f" and {people} {tested}" if people else "")
     write_report(
         out / f"{name}-report.html",
         gather(
             bundle, test, conditions,
-            tested="synthetic clips held out" if alone
-            else mixed if any(synthetic) else "recordings of people",
-            chosen_here=alone, scored=heard,
+            tested=tested, chosen_here=all(synthetic), scored=heard,
             progress=lambda _, done, total: progress("report", done, total),
         ),
     )  # fmt: skip
