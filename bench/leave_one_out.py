@@ -89,7 +89,8 @@ def trial(word: str, variant: str, args: argparse.Namespace) -> dict[str, Any]:
     from wakeword_train.data.manifest import read_clips
     from wakeword_train.data.pack import key_of
     from wakeword_train.models.trigger import PRESETS
-    from wakeword_train.recipes.make import CALIBRATION_WINDOWS, Sources, pack_of
+    from wakeword_train.recipes.make import CALIBRATION_WINDOWS
+    from wakeword_train.recipes.sources import Sources, pack_of
     from wakeword_train.recipes.trigger import prepare, share_of, speak, train_model
     from wakeword_train.scoring import score
     from wakeword_train.ship import quantise

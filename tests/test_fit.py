@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from wakeword_train import fit as fit_module
+from wakeword_train.checkpoints import Model
 from wakeword_train.data.windows import FRAMES, Windows
 from wakeword_train.fit import FitConfig, draw_batch, mask, targets
 
@@ -53,9 +54,11 @@ class KilledError(Exception):
 
 
 @pytest.mark.slow
-def test_a_killed_run_goes_on_to_the_same_weights(tmp_path: Path) -> None:
+@pytest.mark.parametrize("between", [0.0, 0.4])
+def test_a_killed_run_goes_on_to_the_same_weights(tmp_path: Path, between: float) -> None:
     pytest.importorskip("tensorflow")
     import keras
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     from wakeword_train.fit import fit
     from wakeword_train.models.trigger import TriggerConfig, build
@@ -68,7 +71,9 @@ def test_a_killed_run_goes_on_to_the_same_weights(tmp_path: Path) -> None:
         group=(np.arange(40) >= 20).astype(np.int16),
         names=("real yes", "long speech"),
     )
-    config = FitConfig(batches=100, batch=4, save_every=25, mine_every=40, average_last=0.5)
+    config = FitConfig(
+        batches=100, batch=4, save_every=25, mine_every=40, average_last=0.5, check_every=10
+    )
     sizes = TriggerConfig(filters=4, units=(4,))
 
     def run(folder: Path, stop_at: int | None) -> list[np.ndarray]:
@@ -80,9 +85,12 @@ def test_a_killed_run_goes_on_to_the_same_weights(tmp_path: Path) -> None:
             if done == stop_at:
                 raise KilledError
 
+        def check(told: Model) -> float:  # best somewhere in between
+            return abs(float(told(windows.features[0]).mean()) - between)
+
         fit(
-            model, windows, words=1, share={"real": 0.5, "long": 0.0}, stride=3,
-            config=config, seed=7, folder=folder, progress=progress,
+            model, windows, words=1, share={"real": 0.5, "long": 0.0}, stride=3, config=config,
+            seed=7, folder=folder, check=check if between else None, progress=progress,
         )  # fmt: skip
         return [np.asarray(w) for w in model.get_weights()]
 
@@ -92,6 +100,11 @@ def test_a_killed_run_goes_on_to_the_same_weights(tmp_path: Path) -> None:
     resumed = run(tmp_path / "cut", None)
     for first, second in zip(whole, resumed, strict=True):
         np.testing.assert_array_equal(first, second)
+    drawn = EventAccumulator(str(tmp_path / "cut" / "events")).Reload()
+    losses = drawn.Tensors("loss")
+    assert {one.step for one in losses} == {50, 100}
+    checked = {one.step for one in drawn.Tensors("missed")} if between else {60, 70, 80, 90, 100}
+    assert checked == {60, 70, 80, 90, 100}
 
 
 def test_with_pooling_a_word_told_once_is_told() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tarfile
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,8 @@ from wakeword_train.data.pack_file import (
     read_dev,
     write_pack,
 )
+from wakeword_train.recipes.config import Recipe
+from wakeword_train.recipes.trigger import heads_of
 
 RATE_HZ = 16_000
 CONFIG = PackConfig(head=12, other=4, long=16, morphs=0, talk_morphs=0, fewest=2)
@@ -51,6 +54,32 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Clip]]:
 def pack(clips: tuple[Path, list[Clip]], tmp_path_factory: pytest.TempPathFactory) -> Pack:
     folder, found = clips
     return build_pack(tmp_path_factory.mktemp("work"), folder, found, LEDGER, CONFIG, processes=1)
+
+
+def test_what_machines_say_of_the_words_is_a_group_of_its_own(
+    clips: tuple[Path, list[Clip]], tmp_path: Path
+) -> None:
+    folder, found = clips
+    said = tmp_path / "pack_words"
+    said.mkdir()
+    rows = []
+    for number, label in enumerate(("up", "up", "down", "left")):  # nobody says "left"
+        soundfile.write(said / f"{number}.flac", np.full(RATE_HZ, 0.1), RATE_HZ)
+        rows.append(json.dumps({"file": f"{number}.flac", "number": number, "label": label}))
+    (said / "manifest.jsonl").write_text("\n".join(rows) + "\n")
+    pack = build_pack(tmp_path, folder, found, LEDGER, CONFIG, synthetic=[said], processes=1)
+    names = dict(zip(*np.unique(pack.windows.group, return_counts=True), strict=True))
+    counts = {pack.windows.names[number]: int(count) for number, count in names.items()}
+    assert counts["spoken up"] == counts["spoken down"] == 6  # half as many as by people
+    assert "spoken left" not in counts
+    known = heads_of(Recipe(words=("so",)), pack)
+    assert known["spoken up"] == ("head up spoken", known["head up"][1])
+    known = heads_of(Recipe(words=("up",)), pack)  # its own clips are the recipe's
+    assert known["head up"] == ("real up", 0)
+    assert "spoken up" not in known
+    known = heads_of(Recipe(words=("up",), real=False), pack)
+    assert not {"head up", "spoken up"} & set(known)
+    assert "spoken down" in known
 
 
 def test_words_that_enough_clips_say_have_heads(pack: Pack) -> None:

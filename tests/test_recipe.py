@@ -15,7 +15,8 @@ from wakeword_train.data.pack import PackConfig
 from wakeword_train.data.splits import read_splits
 from wakeword_train.fit import FitConfig
 from wakeword_train.recipes.config import find_recipe, read_recipe
-from wakeword_train.recipes.make import Sources, run
+from wakeword_train.recipes.make import run
+from wakeword_train.recipes.sources import Sources
 from wakeword_train.recipes.trigger import share_of
 
 

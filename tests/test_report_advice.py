@@ -72,6 +72,20 @@ def say(rule: str, given: WordFacts, **more: Any) -> str:
     return f"{one.text} {one.do}"
 
 
+def test_own_recordings_are_told_with_and_without() -> None:
+    then = row({"clean": (12, 40), "10dB": (20, 40)}, rate("speech", 1, 2.0))
+    better = facts({"clean": (3, 40), "10dB": (5, 40)}, events=1, hours=2.0, before=then)
+    text = say("own", better)
+    assert "3 of 40" in text
+    assert "at clean, without them 12" in text
+    assert "at 10dB, without them 20" in text
+    assert found("own", advise("pancake", better)).level == "good"  # type: ignore[union-attr]
+    worse = facts({"clean": (3, 40), "10dB": (5, 40)}, events=3, hours=2.0, before=then)
+    assert "False alarms: 3, without them 1" in say("own", worse)
+    assert found("own", advise("pancake", worse)).level == "warn"  # type: ignore[union-attr]
+    assert found("own", advise("pancake", facts())) is None
+
+
 def group(sort: str, name: str, misses: int, clips: int, origin: str = "real") -> Group:
     share = Share(misses, clips, misses / clips, *share_interval(misses, clips))
     return Group(sort=sort, origin=origin, name=name, speakers=4, shares={"10dB": share})

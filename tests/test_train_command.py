@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,17 +14,19 @@ from wakeword.bundle import read_bundle
 from wakeword_train.cli import main
 from wakeword_train.data.augment import AugmentConfig
 from wakeword_train.data.manifest import read_clips
-from wakeword_train.data.pack import PackConfig
+from wakeword_train.data.pack import PackConfig, open_pack
 from wakeword_train.data.pack_file import install_pack, read_dev, write_pack
 from wakeword_train.data.splits import read_splits
-from wakeword_train.recipes.config import Recipe
-from wakeword_train.recipes.make import Sources, pack_of
+from wakeword_train.recipes.config import Recipe, read_recipe
+from wakeword_train.recipes.make import run_folder
+from wakeword_train.recipes.pack_speech import sentences
 from wakeword_train.recipes.parts import dev_streams, hear_features
-from wakeword_train.recipes.talk import sentences
+from wakeword_train.recipes.plan import plan
+from wakeword_train.recipes.sources import Sources, pack_of
 from wakeword_train.testset import read_corpus
 
 EASY = AugmentConfig(rooms=0, snr_db=(5, 28))
-SMALL = PackConfig(head=100, long=240, other=0, morphs=0, talk_morphs=0, talk=0, fewest=6)
+SMALL = PackConfig(head=100, long=240, other=0, morphs=0, talk_morphs=0, talk=0, spoken=0, fewest=6)
 
 
 @pytest.fixture(scope="module")
@@ -85,9 +88,19 @@ def test_own_recordings_and_a_pack_make_a_bundle_and_a_report(
     assert "your own" in {row["licence"] for row in bundle.ledger}
     assert set(bundle.training["stages"]) >= {"windows", "training", "testing"}
     facts = json.loads((tmp_path / "up-report.json").read_text())
-    assert facts
+    assert facts["words"]["up"]["before"] == {}
     assert main(arguments) == 1  # it is there
     assert "--force" in capsys.readouterr().err
+    # As if it had been trained without these recordings before.
+    recipe = plan(read_recipe(recipe_file))
+    earlier = run_folder(tmp_path / "work", recipe, open_pack(packed), ["head down"], ())
+    (earlier / "draft").mkdir(parents=True)
+    for suffix in ("json", "tflite"):
+        shutil.copy(tmp_path / f"up.{suffix}", earlier / "draft")
+    assert main([*arguments, "--force"]) == 0
+    word = json.loads((tmp_path / "up-report.json").read_text())["words"]["up"]
+    assert word["before"]["conditions"]["clean"] == word["rows"]["in use"]["conditions"]["clean"]
+    assert ("own", "note") in [(one["rule"], one["level"]) for one in word["advice"]]
 
 
 def test_features_of_a_pack_score_as_their_sound_does(packed: Path) -> None:

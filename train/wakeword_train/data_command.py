@@ -76,8 +76,8 @@ def _build(args: argparse.Namespace, progress: Progress) -> None:
     from wakeword_train.data.pack_file import write_pack
     from wakeword_train.data.splits import SPLITS_FILE
     from wakeword_train.recipes.config import Recipe
-    from wakeword_train.recipes.make import Sources, pack_of
     from wakeword_train.recipes.parts import dev_streams
+    from wakeword_train.recipes.sources import Sources, pack_of
     from wakeword_train.testset import read_corpus
 
     if args.out.exists() and not args.force:

@@ -1,4 +1,4 @@
-"""Fit a trigger model on cached windows: draw batches, weigh steps, average weights, resume.
+"""Fit a trigger model on cached windows: draw batches, weigh steps, choose weights, resume.
 
 A batch depends on the seed and its number alone, and the state of the run is saved whole, so a run
 that was killed goes on to the weights it would have reached.
@@ -18,9 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wakeword.errors import ConfigError
+from wakeword_train.checkpoints import Check, Checkpoints
 from wakeword_train.crew import ALONE, Crew
 from wakeword_train.data.pack import Joined
 from wakeword_train.data.windows import FRAMES, Windows
+from wakeword_train.events import Events
 
 __all__ = ["FitConfig", "draw_batch", "fit", "mask", "read_losses", "targets"]
 
@@ -37,7 +39,8 @@ class FitConfig:
     to ``mask_frames`` frames are silenced (SpecAugment, Park et al. 2019,
     doi:10.21437/Interspeech.2019-2680). With ``pool`` above 0 a word need not be told in every step
     after it: its best mean over so many steps counts for all (max pooling, Sun et al. 2016,
-    doi:10.1109/SLT.2016.7846306).
+    doi:10.1109/SLT.2016.7846306). Every ``check_every`` batches of the last part the average so far
+    is asked what it misses.
     """
 
     batches: int = 2_400
@@ -60,6 +63,7 @@ class FitConfig:
     mask_bins: int = 8
     mask_frames: int = 15
     pool: int = 0
+    check_every: int = 180
 
     def __post_init__(self) -> None:
         if self.batches < 1 or self.batch < 1:
@@ -173,10 +177,13 @@ def fit(
     config: FitConfig,
     seed: int,
     folder: Path,
+    check: Check | None = None,
     progress: Callable[[int, int, float], None] = lambda *_: None,
     crew: Crew = ALONE,
 ) -> None:
-    """Train ``model`` in place; its weights end as the average over the last part of the run.
+    """Train ``model`` in place; its weights end as an average over the last part of the run.
+
+    For TensorBoard, losses and misses go to ``folder/events`` too.
 
     Args:
         model: from :func:`wakeword_train.models.trigger.build`.
@@ -188,6 +195,7 @@ def fit(
         seed: of the batches.
         folder: where ``state.npz`` is kept between interrupts; of several workers only the chief
             writes and reads it.
+        check: what to choose between averages by; see `wakeword_train.checkpoints`.
         progress: called with (batch, batches, mean loss) now and then.
         crew: who trains; all with the same model, windows and settings.
 
@@ -227,7 +235,8 @@ def fit(
         return tf.reduce_max(probs[:, :, :words], axis=(1, 2))
 
     variables = [*model.variables, *optimizer.variables]
-    start, average, hard = 0, None, None
+    start, hard = 0, None
+    kept = Checkpoints(model, words, check if crew.chief else None)
     losses: list[float] = []
     saved = folder / "state.npz"
     crew.agree(_look(windows, model, repr((config, seed, words, share))))
@@ -239,9 +248,9 @@ def fit(
             losses = state["losses"].tolist()
             if "hard" in state:
                 hard = state["hard"]
-            if "a0" in state:
-                average = [state[f"a{i}"] for i in range(len(model.variables))]
+            kept.restore(state)
         log.info("going on from batch %d of %d", start, config.batches)
+    events = Events(folder / "events" if crew.chief else None)
     first_averaged = round(config.batches * (1 - config.average_last))
     for number in range(start, config.batches):
         along = number / config.batches
@@ -255,16 +264,16 @@ def fit(
         pressure = np.float32(low + (high - low) * along)
         losses.append(float(train_step(x[mine], y[mine], counted[mine], pressure)))
         if number >= first_averaged:
-            now = [np.asarray(v) for v in model.variables]
-            weight = 1 / (number - first_averaged + 1)
-            average = (
-                now
-                if average is None
-                else [a + (n - a) * weight for a, n in zip(average, now, strict=True)]
-            )
+            kept.add()
         done = number + 1
         if done % 50 == 0:
             progress(done, config.batches, float(np.mean(losses[-50:])))
+            events.tell(done, loss=np.mean(losses[-50:]), rate=rate)
+        if done % config.check_every == 0 or done == config.batches:
+            missed = kept.look()
+            if missed is not None:
+                log.info("batch %d misses %.1f %% of the dev part", done, 100 * missed)
+                events.tell(done, missed=missed)
         if config.mine_every and done % config.mine_every == 0:
             negatives = rows["long"]
             top = np.zeros(len(negatives), np.float32)
@@ -279,11 +288,9 @@ def fit(
             }
             if hard is not None:
                 state["hard"] = hard
-            if average is not None:
-                state |= {f"a{i}": a for i, a in enumerate(average)}
+            state |= kept.state()
             partial = folder / f"state.{os.getpid()}.part.npz"
             np.savez(partial, **state)
             partial.replace(saved)
-    if average is not None:
-        for variable, value in zip(model.variables, average, strict=True):
-            variable.assign(value)
+    for variable, value in zip(model.variables, kept.weights or (), strict=False):
+        variable.assign(value)

@@ -86,8 +86,9 @@ def main(argv: Sequence[str], progress: Progress) -> int:
 
     from wakeword_train.data.near import strength
     from wakeword_train.data.pack_file import installed
-    from wakeword_train.recipes.make import Sources, run
+    from wakeword_train.recipes.make import run
     from wakeword_train.recipes.plan import plan
+    from wakeword_train.recipes.sources import Sources
 
     recipe = plan(_recipe(args))
     for word in recipe.words:

@@ -35,7 +35,7 @@ SAMPLES_FILE = "corpus.npy"
 RATE_HZ = 16_000
 FRAME = 160
 PIECE = 15 * RATE_HZ
-SPOKEN = ("speech", "sentence")  # kinds in which people talk on
+SPOKEN = ("speech", "sentence", "talk")  # kinds in which people, or for talk machines, talk on
 HOLD_A_WORD = ("wake", "wake_extra", "command", "notwake", "synthetic", "near")
 QUIET_DB = 30.0  # below the loudest 50 ms of a clip
 
@@ -200,7 +200,7 @@ def build_corpus(
             if label.startswith("near "):
                 kind, copies = "near", 0
             elif label == "talk":
-                kind, label, copies = "speech", f"synthetic_{row['engine']}", talk_morphs
+                kind, label, copies = "talk", row["engine"], talk_morphs
             add(read_audio(file), kind, label, "", row["file"], copies)
     if jobs:
         with workers(processes, ray=ray) as pool:

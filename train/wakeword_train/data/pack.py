@@ -34,6 +34,7 @@ __all__ = [
     "Pack",
     "PackConfig",
     "build_pack",
+    "head_labels",
     "join",
     "key_of",
     "long_groups",
@@ -42,7 +43,8 @@ __all__ = [
 
 WORD_KINDS = ("wake", "wake_extra", "command")
 BANK_TALK_S = 2_400.0
-SPREAD = {"speech": 0.6, "sentence": 0.2, "noise": 0.2}  # of the ordinary sound
+SYNTHETIC_MORPHS = 2
+SPREAD = {"speech": 0.55, "sentence": 0.15, "talk": 0.1, "noise": 0.2}  # of the ordinary sound
 Progress = Callable[[str, int, int], None]
 
 
@@ -52,8 +54,9 @@ class PackConfig:
 
     ``morphs`` makes up for few speakers: so many other voices of each clip at most, fewer where a
     word has more than 80 clips. ``fewest`` clips of a word earn it a head of its own. ``talk`` is
-    sentences of synthetic voices. ``talk_morphs`` does the same as ``morphs`` to every 15 s of
-    speech: what is done to words only would give them away.
+    synthetic sentences, ``spoken`` synthetic clips of each word of people, if Kokoro is here; they
+    get half as many windows as people. ``talk_morphs`` does the same as ``morphs`` to every
+    15 s of speech: what is done to words only would give them away.
     """
 
     head: int = 5_000
@@ -61,7 +64,8 @@ class PackConfig:
     long: int = 36_000
     morphs: int = 6
     talk_morphs: int = 2
-    talk: int = 0
+    talk: int = 120
+    spoken: int = 200
     fewest: int = 30
     seed: int = 1
 
@@ -177,12 +181,15 @@ def long_groups(
 def _groups(corpus: Corpus, labels: Sequence[str], config: PackConfig) -> list[Group]:
     """Sort the items of the recordings into groups of windows."""
     heads: dict[str, list[int]] = {}
+    spoken: dict[str, list[int]] = {}
     long: dict[str, list[int]] = {}
     other: list[int] = []
     for index, item in enumerate(corpus.items):
         if item.kind in LONG_KINDS:
             source = item.label if item.kind in SPOKEN else "all"
             long.setdefault(f"{item.kind} {source}", []).append(index)
+        elif item.kind == "synthetic":
+            spoken.setdefault(item.label, []).append(index)
         elif item.label in labels:
             heads.setdefault(item.label, []).append(index)
         elif item.kind != "rir":
@@ -191,6 +198,11 @@ def _groups(corpus: Corpus, labels: Sequence[str], config: PackConfig) -> list[G
         *(
             Group(f"head {label}", labels.index(label), tuple(i), config.head)
             for label, i in sorted(heads.items())
+        ),
+        *(
+            Group(f"spoken {label}", labels.index(label), tuple(i), config.head // 2)
+            for label, i in sorted(spoken.items())
+            if label in labels
         ),
         Group("other", -1, tuple(other), config.other if other else 0),
         *long_groups(long, corpus.items, config.long),
@@ -204,7 +216,7 @@ def build_pack(
     ledger: Sequence[Mapping[str, Any]],
     config: PackConfig = PackConfig(),
     *,
-    talk: Path | None = None,
+    synthetic: Sequence[Path] = (),
     augment: AugmentConfig = USUAL,
     processes: int = 2,
     ray: str | None = None,
@@ -218,7 +230,7 @@ def build_pack(
         clips: recordings of the training part; those that may not train are refused.
         ledger: rows about them, kept with the pack.
         config: how much of what.
-        talk: folder of synthetic sentences.
+        synthetic: folders of synthetic talk, and of clips of words that people say too.
         augment: how windows are heard.
         processes: worker processes.
         ray: address of a Ray cluster, to work there.
@@ -232,8 +244,7 @@ def build_pack(
     if not any(clip.kind in LONG_KINDS for clip in clips):
         raise ConfigError(f"{data}: no speech and no noise to train on: add some of kind speech")
     made_of = sorted(f"{clip.file} {clip.label} {clip.source}" for clip in clips)
-    if talk is not None:
-        made_of.append((talk / "manifest.jsonl").read_text())
+    made_of += [(one / "manifest.jsonl").read_text() for one in synthetic]
     folder = work / f"pack-{key_of(made_of, config, augment)}"
     if (folder / "pack.json").is_file():
         return open_pack(folder)
@@ -241,7 +252,7 @@ def build_pack(
     counts = Counter(clip.label for clip in clips)
     progress("decode recordings", 0, 1)
     corpus = build_corpus(
-        folder / "corpus", data, clips, synthetic=[talk] if talk is not None else [],
+        folder / "corpus", data, clips, synthetic=synthetic, synthetic_morphs=SYNTHETIC_MORPHS,
         morphs={label: min(config.morphs, 500 // counts[label]) for label in labels},
         talk_morphs=config.talk_morphs, seed=config.seed, processes=processes, ray=ray,
     )  # fmt: skip
@@ -286,7 +297,7 @@ def _bank(corpus: Corpus, seed: int) -> tuple[list[NDArray[np.int16]], list[Item
     rng = np.random.default_rng([seed, 1])
     plain = [item for item in corpus.items if "#morph" not in item.source]
     chosen = [item for item in plain if item.kind in ("noise", "rir")]
-    talk = [item for item in plain if item.kind in SPOKEN]
+    talk = [item for item in plain if item.kind in SPOKEN and item.kind != "talk"]
     left = BANK_TALK_S * 16_000
     for index in rng.permutation(len(talk)):
         item = talk[index]

@@ -9,31 +9,29 @@ import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from wakeword.bundle import Bundle
-from wakeword.detector import Detector
-from wakeword.errors import BundleError, ConfigError
-from wakeword_train.conditions import Condition, parse_condition
+from wakeword.bundle import Bundle, read_bundle
+from wakeword.errors import BundleError
 from wakeword_train.crew import open_crew
-from wakeword_train.data.complaints import check, usable
-from wakeword_train.data.manifest import Clip, read_clips, trains
+from wakeword_train.data.manifest import Clip, read_clips
 from wakeword_train.data.near import swallowed
-from wakeword_train.data.pack import Pack, build_pack, key_of, open_pack
+from wakeword_train.data.pack import Pack, key_of
 from wakeword_train.data.pack_file import read_dev
-from wakeword_train.data.recordings import read_folder, split_speakers
-from wakeword_train.data.splits import SPLITS_FILE, read_splits
+from wakeword_train.data.splits import read_splits
 from wakeword_train.fit import read_losses
+from wakeword_train.judge import judge
 from wakeword_train.models.trigger import PRESETS, save_weights
 from wakeword_train.recipes.config import Recipe
-from wakeword_train.recipes.parts import hear_features, said_by, with_words
-from wakeword_train.recipes.talk import speak_talk, talk_folder
+from wakeword_train.recipes.parts import conditions_of, hear, said_by, with_words
+from wakeword_train.recipes.sources import Sources, own_clips, pack_of, recordings_of
 from wakeword_train.recipes.trigger import (
     Progress,
+    heads_of,
     held_out,
     prepare,
     share_of,
@@ -42,7 +40,6 @@ from wakeword_train.recipes.trigger import (
     train_model,
 )
 from wakeword_train.report import gather, write_report
-from wakeword_train.scoring import Scored, score
 from wakeword_train.ship import (
     CALIBRATE_ON,
     MEASURE_ON,
@@ -54,122 +51,13 @@ from wakeword_train.ship import (
     rewrite,
 )
 from wakeword_train.synth import spoken_of
-from wakeword_train.testset import TestSet, label_of, read_corpus
+from wakeword_train.testset import TestSet, label_of
+from wakeword_train.validation import checker
 
-__all__ = ["Sources", "pack_of", "run"]
+__all__ = ["run", "run_folder"]
 
 log = logging.getLogger(__name__)
 CALIBRATION_WINDOWS = 60  # set the int8 ranges
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sources:
-    """Where sound comes from.
-
-    ``data`` is a folder of recordings with ``manifest.tsv`` and parts as ``splits`` says; without
-    it ``pack`` is a folder to open. ``voices`` has files of Kokoro and Piper, None where they are
-    fetched to; ``silent`` speaks nothing. The other three are a user's own.
-    """
-
-    data: Path | None = None
-    splits: Path = SPLITS_FILE
-    pack: Path | None = None
-    voices: Path | None = None
-    silent: bool = False
-    positives: Path | None = None
-    negatives: Path | None = None
-    background: Path | None = None
-
-
-def pack_of(
-    recipe: Recipe,
-    work: Path,
-    sources: Sources,
-    *,
-    processes: int = 2,
-    ray: str | None = None,
-    progress: Progress = lambda *_: None,
-) -> Pack:
-    """Open the pack, or make it from recordings.
-
-    Raises:
-        ConfigError: neither pack nor recordings are named, or they are not there.
-    """
-    if sources.data is None:
-        if sources.pack is None:
-            raise ConfigError("no pack and no recordings: name one of them")
-        return open_pack(sources.pack)
-    parts = read_splits(sources.splits)
-    everything = read_clips(sources.data)
-    clips = [clip for clip in everything if parts.get(clip.file) == "train" and trains(clip)]
-    talk = talk_folder(work)
-    if recipe.pack.talk and not sources.silent:
-        speak_talk(
-            work, recipe.pack.talk, sources.voices,
-            seed=recipe.pack.seed, processes=processes, ray=ray, progress=progress,
-        )  # fmt: skip
-    there = (talk / "manifest.jsonl").is_file()
-    spoken = {"talk": spoken_of(talk)} if there else {}
-    rows = [row for row in ledger(everything, parts, spoken) if row["used_for"] == "training"]
-    return build_pack(
-        work, sources.data, clips, rows, recipe.pack,
-        talk=talk if there else None, augment=recipe.augment, processes=processes, ray=ray,
-        progress=progress,
-    )  # fmt: skip
-
-
-def own_clips(
-    recipe: Recipe, sources: Sources, progress: Progress = lambda *_: None
-) -> dict[str, list[Clip]]:
-    """Read a user's folders, say what is wrong in them, and split them by speaker.
-
-    Returns:
-        Part to clips; those that are useless are left out.
-
-    Raises:
-        ConfigError: a folder is not there, or nothing in all of them is of use.
-    """
-    found: list[Clip] = []
-    for folder, kind in (
-        (sources.positives, "wake"), (sources.negatives, "speech"), (sources.background, "noise"),
-    ):  # fmt: skip
-        if folder is not None:
-            found += read_folder(folder, kind, recipe.words[0] if kind == "wake" else "own")
-    if found:
-        complaints = check(found, progress)
-        for complaint in complaints:
-            log.warning("%s", complaint)
-        found = usable(found, complaints)
-    parts = split_speakers(found, recipe.seed)
-    return {
-        part: [clip for clip in found if parts[clip.file] == part]
-        for part in ("train", "dev", "test")
-    }
-
-
-def hear(
-    bundle: Bundle, found: TestSet, names: Sequence[str], pack: Pack | None, progress: Progress
-) -> tuple[Scored, list[Condition]]:
-    """Hear a part; sound without the word comes from the pack too, where one is given.
-
-    Where there are no recordings of noise it is pink, and without impulse responses no room is
-    simulated.
-
-    Returns:
-        What was heard, and under which conditions.
-    """
-    kind = "" if found.noises else "-pink"
-    conditions = [
-        parse_condition(name + (kind if name.endswith("dB") else ""))
-        for name in names
-        if "reverb" not in name or found.rirs
-    ]
-    scored = score(Detector([(bundle, None)]), found, conditions, progress=progress)
-    if pack is None:
-        return scored, conditions
-    more = hear_features(bundle, read_dev(pack.folder))
-    streams = {word: [*own, *more[word]] for word, own in scored.streams.items()}
-    return Scored(scored.utterances, streams), conditions
 
 
 def run(
@@ -219,10 +107,20 @@ def run(
             recipe, pack, work, own["train"], processes=processes, ray=ray, progress=progress
         )
     config, share = PRESETS[recipe.preset], share_of(windows.names)
-    key = key_of(recipe, share, config, pack.key, sorted(clip.file for clip in own["train"]))
-    folder = work / f"run-{key}"
+    folder = run_folder(work, recipe, pack, windows.names, own["train"])
+    spoken = [clip for word in recipe.words for clip in said_by(held_out(work, word), word)]
+    dev, test = (
+        with_words(recordings_of(sources, part), recipe, own[part], spoken, tests=part == "test")
+        for part in ("dev", "test")
+    )
+    featured = pack if sources.data is None else None
+    compare = checker(
+        dev, recipe.words, conditions_of(dev, CALIBRATE_ON), read_dev(pack.folder) if featured
+        else (), stride=config.stride, smooth_steps=recipe.smooth_steps,
+        fa_per_hour=recipe.fa_per_hour,
+    )  # fmt: skip
     with _timed(stages, "training"), open_crew(strategy) as crew:
-        model = train_model(recipe, windows, folder, crew=crew, progress=progress)
+        model = train_model(recipe, windows, folder, check=compare, crew=crew, progress=progress)
     if not crew.chief:
         return None
     save_weights(model, len(recipe.words), folder / f"{name}.npz")
@@ -231,12 +129,6 @@ def run(
         windows.take(np.arange(min(CALIBRATION_WINDOWS, len(windows.label)))),
         folder / "draft" / name, smooth_steps=recipe.smooth_steps, force=True,
     )  # fmt: skip
-    spoken = [clip for word in recipe.words for clip in said_by(held_out(work, word), word)]
-    dev, test = (
-        with_words(_recordings(sources, part), recipe, own[part], spoken, tests=part == "test")
-        for part in ("dev", "test")
-    )
-    featured = pack if sources.data is None else None
     with _timed(stages, "choosing the threshold"):
         heard, _ = hear(
             draft, dev, CALIBRATE_ON, featured,
@@ -252,6 +144,11 @@ def run(
             chosen, test, MEASURE_ON, featured,
             lambda _, done, total: progress("measure", done, total),
         )  # fmt: skip
+        before = {}
+        if own["train"]:
+            names = [group for group, _ in heads_of(recipe, pack).values()]
+            earlier = run_folder(work, recipe, pack, names, ()) / "draft" / f"{name}.json"
+            before = _before(earlier, test, featured, progress)
     facts = {
         "recipe": asdict(recipe), "model": asdict(config), "parameters": int(model.count_params()),
         "share": share, "pack": pack.key, "commit": commit(), "loss": read_losses(folder),
@@ -273,11 +170,35 @@ def run(
         out / f"{name}-report.html",
         gather(
             bundle, test, conditions,
-            tested=tested, chosen_here=all(synthetic), scored=heard,
+            tested=tested, chosen_here=all(synthetic), scored=heard, before=before,
             progress=lambda _, done, total: progress("report", done, total),
         ),
     )  # fmt: skip
     return bundle
+
+
+def run_folder(
+    work: Path, recipe: Recipe, pack: Pack, groups: Sequence[str], own: Sequence[Clip]
+) -> Path:
+    """Name the folder of a training after all that decides it."""
+    made_of = share_of(groups), PRESETS[recipe.preset], pack.key, sorted(clip.file for clip in own)
+    return work / f"run-{key_of(recipe, *made_of)}"
+
+
+def _before(
+    earlier: Path, test: TestSet, pack: Pack | None, progress: Progress
+) -> dict[str, Mapping[str, Any]]:
+    """Test the model as it was without a user's recordings, where it was trained once."""
+    if not earlier.is_file():
+        log.info("train once without your recordings too, and the report tells what they change")
+        return {}
+    bundle = read_bundle(earlier)
+    heard, conditions = hear(
+        bundle, test, MEASURE_ON, pack,
+        lambda _, done, total: progress("measure without your recordings", done, total),
+    )  # fmt: skip
+    found, _ = judge(bundle, heard, conditions, targets=())
+    return {word: counted["rows"]["in use"] for word, counted in found["words"].items()}
 
 
 @contextmanager
@@ -286,13 +207,6 @@ def _timed(stages: dict[str, float], stage: str) -> Iterator[None]:
     began = time.monotonic()
     yield
     stages[stage] = time.monotonic() - began
-
-
-def _recordings(sources: Sources, part: str) -> TestSet:
-    """Take one part of the recordings, empty where there are none."""
-    if sources.data is None:
-        return TestSet(clips=(), streams=())
-    return read_corpus(sources.data, sources.splits, part)
 
 
 def _ledger(

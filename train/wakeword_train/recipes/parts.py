@@ -7,7 +7,7 @@ the pack.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,17 +16,29 @@ import numpy as np
 from wakeword.audio import read_audio
 from wakeword.bundle import Bundle
 from wakeword.counting import Stream
+from wakeword.detector import Detector
 from wakeword.frontend import HOP, WINDOW, features
 from wakeword.model import open_model
-from wakeword_train.conditions import LEAD, hiss
+from wakeword_train.conditions import LEAD, Condition, hiss, parse_condition
 from wakeword_train.data.manifest import Clip
-from wakeword_train.data.pack_file import DevStream
+from wakeword_train.data.pack import Pack
+from wakeword_train.data.pack_file import DevStream, read_dev
 from wakeword_train.recipes.config import Recipe
-from wakeword_train.scoring import GAP, OTHER_WORDS
+from wakeword_train.scoring import GAP, OTHER_WORDS, Scored, score
 from wakeword_train.synth import read_manifest
 from wakeword_train.testset import Recording, TestSet, label_of, says
 
-__all__ = ["HELD_OUT", "dev_streams", "hear_features", "said_by", "with_words"]
+__all__ = [
+    "HELD_OUT",
+    "conditions_of",
+    "dev_streams",
+    "hear",
+    "hear_features",
+    "said_by",
+    "with_words",
+]
+
+Progress = Callable[[str, int, int], None]
 
 HELD_OUT = "synthetic voices, held out"
 SEED = 1
@@ -99,6 +111,36 @@ def dev_streams(found: TestSet) -> list[DevStream]:
         samples = read_audio(one.path)
         streams.append(DevStream(part, one.source, len(samples), features(samples)))
     return streams
+
+
+def conditions_of(found: TestSet, names: Sequence[str]) -> list[Condition]:
+    """Read conditions as a part can be heard: without recordings of noise it is pink.
+
+    Without impulse responses there is no room.
+    """
+    kind = "" if found.noises else "-pink"
+    return [
+        parse_condition(name + (kind if name.endswith("dB") else ""))
+        for name in names
+        if "reverb" not in name or found.rirs
+    ]
+
+
+def hear(
+    bundle: Bundle, found: TestSet, names: Sequence[str], pack: Pack | None, progress: Progress
+) -> tuple[Scored, list[Condition]]:
+    """Hear a part; sound without the word comes from the pack too, where one is given.
+
+    Returns:
+        What was heard, and under which conditions.
+    """
+    conditions = conditions_of(found, names)
+    scored = score(Detector([(bundle, None)]), found, conditions, progress=progress)
+    if pack is None:
+        return scored, conditions
+    more = hear_features(bundle, read_dev(pack.folder))
+    streams = {word: [*own, *more[word]] for word, own in scored.streams.items()}
+    return Scored(scored.utterances, streams), conditions
 
 
 def hear_features(bundle: Bundle, streams: Sequence[DevStream]) -> dict[str, list[Stream]]:

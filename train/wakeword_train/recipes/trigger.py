@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from wakeword.errors import ConfigError
+from wakeword_train.checkpoints import Check
 from wakeword_train.crew import ALONE, Crew
 from wakeword_train.data.corpus import Corpus, build_corpus
 from wakeword_train.data.manifest import Clip
@@ -70,6 +71,8 @@ def heads_of(recipe: Recipe, pack: Pack) -> dict[str, tuple[str, int]]:
             known[f"head {label}"] = (f"real {label}", words.index(label))
         elif not any(says(label, word) for word in recipe.words):
             known[f"head {label}"] = (f"head {label}", extra)
+            # What people and machines say alike, on one head.
+            known[f"spoken {label}"] = (f"head {label} spoken", extra)
             extra += 1
     return known
 
@@ -210,6 +213,7 @@ def train_model(
     windows: Joined,
     run: Path,
     *,
+    check: Check | None = None,
     crew: Crew = ALONE,
     progress: Progress = lambda *_: None,
 ) -> Any:
@@ -239,7 +243,7 @@ def train_model(
         model, windows,
         words=len(recipe.words), share=share_of(windows.names),
         stride=PRESETS[recipe.preset].stride, config=recipe.fit, seed=recipe.seed, folder=run,
-        progress=report, crew=crew,
+        check=check, progress=report, crew=crew,
     )  # fmt: skip
     if not crew.chief:
         return model

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from wakeword_train.report.advice_voices import CLIPS_EACH, people, voices
+from wakeword_train.report.advice_voices import CLIPS_EACH, own, people, voices
 from wakeword_train.report.facts import Advice, WordFacts
 from wakeword_train.report.say import (
     and_list,
@@ -277,6 +277,6 @@ def _swallowed(word: str, facts: WordFacts) -> Iterator[Advice]:
 
 Rule = Callable[[str, WordFacts], Iterator[Advice]]
 _RULES: tuple[Rule, ...] = (
-    _synthetic, _noise, voices, people, _sources, _threshold, _hours, _clips, _late, _doubles,
+    _synthetic, own, _noise, voices, people, _sources, _threshold, _hours, _clips, _late, _doubles,
     _swallowed,
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Which voices are missed more often than the others, and whether there are enough of them."""
+"""Which voices are missed more often than others, if they are enough, and what a user's add."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from wakeword.intervals import LEVEL, share_interval
 from wakeword_train.report.facts import Advice, Group, WordFacts
 from wakeword_train.report.say import count, share
 
-__all__ = ["CLIPS_EACH", "people", "voices"]
+__all__ = ["CLIPS_EACH", "own", "people", "voices"]
 
 CLIPS_EACH = 10  # to record of each person
 PEOPLE = 10  # fewer voices than these do not stand for everybody
@@ -100,3 +100,36 @@ def people(word: str, facts: WordFacts) -> Iterator[Advice]:
             "voice may fare better or worse than all of these.",
             f"Record {CLIPS_EACH} clips each of {PEOPLE - facts.speakers} more people.",
         )  # fmt: skip
+
+
+def own(word: str, facts: WordFacts) -> Iterator[Advice]:
+    """What the user's own recordings changed."""
+    if not facts.before:
+        return
+    now, then = facts.rows["in use"], facts.before
+    parts = [
+        f"{share(hits['misses'], hits['clips'], hits['frr_low'], hits['frr_high'])} at {name}, "
+        f"without them {then['conditions'][name]['misses']}"
+        for name, hits in now["conditions"].items()
+        if name in then["conditions"]
+    ]
+    missed, before = (
+        sum(row["conditions"][name]["misses"] for name in now["conditions"]) for row in (now, then)
+    )
+    fired, fired_before = (
+        sum(r["false_alarms"] for r in row["false_alarms"]) for row in (now, then)
+    )
+    fewer = missed <= before and fired <= fired_before
+    level = "note" if (missed, fired) == (before, fired_before) else "good" if fewer else "warn"
+    text = (
+        f"With your recordings it missed {'; '.join(parts)}. False alarms: {fired}, without them "
+        f"{fired_before}. Both models heard the same test, each at its own threshold."
+    )
+    if level == "warn":
+        yield Advice(
+            "own", level, text,
+            "Where misses went up or false alarms did, listen to your clips: is the word whole, "
+            "and nothing else in them? More people help more than more clips.",
+        )  # fmt: skip
+    else:
+        yield Advice("own", level, text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 __all__ = [
@@ -131,7 +131,9 @@ class WordFacts:
     ``latency_ms``: of each clip heard, by condition, from the end of the word, which was
     ``labelled`` for so many recordings and ``estimated`` for the others. ``fired_on``: label,
     source, and how often it set the word off at the threshold in use; ``long_alarms`` are those in
-    ``long_hours`` of long sound. ``swallowed``: words that begin with this one.
+    ``long_hours`` of long sound. ``swallowed``: words that begin with this one. ``before``: the row
+    in use of the model as it was without the user's own recordings, on the same test, empty where
+    there is no such model.
     """
 
     threshold: float
@@ -152,6 +154,7 @@ class WordFacts:
     peers: Sequence[Peer]
     uses: Sequence[Use]
     advice: Sequence[Advice]
+    before: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

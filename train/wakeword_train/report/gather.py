@@ -54,6 +54,7 @@ def gather(
     swallowed: Mapping[str, Sequence[str]] | None = None,
     examples: int = EXAMPLES,
     scored: Scored | None = None,
+    before: Mapping[str, Mapping[str, Any]] | None = None,
     progress: Progress = lambda *_: None,
 ) -> ReportFacts:
     """Test a bundle and collect all that its report says.
@@ -72,6 +73,7 @@ def gather(
         swallowed: by word, longer words that begin with it; None takes the bundle's own list.
         examples: misses, and false alarms, to listen to, of each word.
         scored: what was heard already, with the same settings; None hears it now.
+        before: by word, `WordFacts.before`.
         progress: called with (stage, done, in all).
 
     Raises:
@@ -92,7 +94,9 @@ def gather(
     for done, (word, counted) in enumerate(result["words"].items()):
         progress("report", done, len(result["words"]) + 1)
         facts = _word(bundle, word, counted, scored, recordings, heard_as, seed, examples)
-        facts = replace(facts, swallowed=tuple(longer.get(word, ())))
+        facts = replace(
+            facts, swallowed=tuple(longer.get(word, ())), before=(before or {}).get(word, {})
+        )
         machine = facts.synthetic == facts.labelled + facts.estimated
         uses = uses_of(
             counted["rows"]["in use"]["conditions"], facts.long_alarms, facts.long_hours,
