@@ -11,6 +11,7 @@ import pytest
 
 from tests.whistles import RATE_HZ, record, whistle
 from wakeword.bundle import read_bundle
+from wakeword_train import train_command
 from wakeword_train.cli import main
 from wakeword_train.data.augment import AugmentConfig
 from wakeword_train.data.manifest import read_clips
@@ -132,3 +133,16 @@ def test_a_word_that_nobody_says_is_an_error(
 def test_sentences_are_drawn_by_the_seed() -> None:
     assert sentences(5, seed=1) == sentences(9, seed=1)[:5]
     assert sentences(5, seed=1) != sentences(5, seed=2)
+
+
+def test_a_quick_model_is_less_of_the_same_unless_told() -> None:
+    parse = train_command._parser().parse_args
+    whole = train_command._recipe(parse(["so"]))
+    quick = train_command._recipe(parse(["so", "--quick"]))
+    told = train_command._recipe(parse(["so", "--quick", "--batches", "7", "--clips", "9"]))
+    assert quick.synth.count < whole.synth.count
+    assert quick.windows.synthetic < whole.windows.synthetic
+    assert quick.fit.batches < whole.fit.batches
+    # The same clips, only fewer: the whole model goes on from them.
+    assert quick.synth.seed == whole.synth.seed
+    assert (told.fit.batches, told.synth.count) == (7, 9)

@@ -9,7 +9,7 @@ from wakeword_train.data.near import near_phrases
 from wakeword_train.phonemes import pronunciations
 from wakeword_train.recipes.config import Recipe
 
-__all__ = ["plan", "recipe_of"]
+__all__ = ["plan", "quick", "recipe_of"]
 
 NEAR_PHRASES = 150  # different ones, spoken by ``near_count`` clips
 
@@ -17,6 +17,16 @@ NEAR_PHRASES = 150  # different ones, spoken by ``near_count`` clips
 def recipe_of(phrases: Sequence[str]) -> Recipe:
     """Make a recipe of phrases, each a word of one model."""
     return Recipe(words=tuple(" ".join(phrase.casefold().split()) for phrase in phrases))
+
+
+def quick(recipe: Recipe) -> Recipe:
+    """Make less of everything, for a first model; the clips count towards the whole one."""
+    return replace(
+        recipe,
+        synth=replace(recipe.synth, count=300, near_count=60, held_out=60),
+        windows=replace(recipe.windows, synthetic=8_000, near=500, real=1_000),
+        fit=replace(recipe.fit, batches=800, check_every=80, mine_every=200),
+    )
 
 
 def plan(recipe: Recipe) -> Recipe:
