@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wakeword.errors import ConfigError
 
-__all__ = ["save_backbone", "shipped_backbone", "start_from"]
+__all__ = ["backbone_labels", "save_backbone", "shipped_backbone", "start_from"]
 
 
 def shipped_backbone(preset: str) -> Path | None:
@@ -38,6 +39,15 @@ def save_backbone(model: Any, labels: Sequence[str], path: Path) -> None:
     partial.replace(path)
 
 
+def backbone_labels(path: Path) -> list[str]:
+    """List the words that a backbone heard people say.
+
+    Raises:
+        ConfigError: it is not a backbone.
+    """
+    return _read(path)[0]
+
+
 def start_from(model: Any, heads: Sequence[str], path: Path) -> int:
     """Give a model the weights of a backbone.
 
@@ -52,12 +62,7 @@ def start_from(model: Any, heads: Sequence[str], path: Path) -> int:
     Raises:
         ConfigError: it is not a backbone, or one of another preset.
     """
-    try:
-        with np.load(path, allow_pickle=False) as found:
-            labels = json.loads(str(found["labels"]))
-            weights = [found[f"w{n}"].astype(np.float32) for n in range(len(found.files) - 1)]
-    except (OSError, ValueError, KeyError) as exc:
-        raise ConfigError(f"{path}: not a backbone ({exc})") from exc
+    labels, weights = _read(path)
     own = [np.asarray(w) for w in model.get_weights()]
     if [w.shape for w in own[:-2]] != [w.shape for w in weights[:-2]]:
         raise ConfigError(f"{path}: the backbone of another preset")
@@ -67,3 +72,13 @@ def start_from(model: Any, heads: Sequence[str], path: Path) -> int:
         own[-1][column] = weights[-1][place]
     model.set_weights([*weights[:-2], *own[-2:]])
     return len(known)
+
+
+def _read(path: Path) -> tuple[list[str], list[NDArray[np.float32]]]:
+    """Read labels and weights."""
+    try:
+        with np.load(path, allow_pickle=False) as found:
+            labels = [str(label) for label in json.loads(str(found["labels"]))]
+            return labels, [found[f"w{n}"].astype(np.float32) for n in range(len(found.files) - 1)]
+    except (OSError, ValueError, KeyError, TypeError) as exc:
+        raise ConfigError(f"{path}: not a backbone ({exc})") from exc

@@ -53,7 +53,7 @@ class Recipe:
     """Everything that decides a model, read from TOML over these defaults.
 
     ``real`` False leaves out recordings of the words themselves; ``without`` names labels of the
-    pack that train nothing.
+    pack that train nothing; ``backbone`` starts from the one of the preset, where there is one.
     """
 
     words: tuple[str, ...]
@@ -62,6 +62,7 @@ class Recipe:
     seed: int = 1
     real: bool = True
     without: tuple[str, ...] = ()
+    backbone: bool = True
     synth: SynthConfig = field(default_factory=SynthConfig)
     pack: PackConfig = field(default_factory=PackConfig)
     windows: WindowConfig = field(default_factory=WindowConfig)

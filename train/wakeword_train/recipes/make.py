@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from wakeword_train.recipes.parts import conditions_of, hear, said_by, with_word
 from wakeword_train.recipes.sources import Sources, own_clips, pack_of, recordings_of
 from wakeword_train.recipes.trigger import (
     Progress,
+    backbone_of,
     heads_of,
     held_out,
     prepare,
@@ -120,7 +122,10 @@ def run(
         fa_per_hour=recipe.fa_per_hour,
     )  # fmt: skip
     with _timed(stages, "training"), open_crew(strategy) as crew:
-        model = train_model(recipe, windows, folder, check=compare, crew=crew, progress=progress)
+        model = train_model(
+            recipe, windows, folder,
+            backbone=backbone_of(recipe), check=compare, crew=crew, progress=progress,
+        )  # fmt: skip
     if not crew.chief:
         return None
     save_weights(model, len(recipe.words), folder / f"{name}.npz")
@@ -151,7 +156,8 @@ def run(
             before = _before(earlier, test, featured, progress)
     facts = {
         "recipe": asdict(recipe), "model": asdict(config), "parameters": int(model.count_params()),
-        "share": share, "pack": pack.key, "commit": commit(), "loss": read_losses(folder),
+        "share": share, "pack": pack.key, "backbone": backbone_of(recipe) is not None,
+        "commit": commit(), "loss": read_losses(folder),
         "stages": {stage: round(seconds, 1) for stage, seconds in stages.items()},
         "swallowed": {word: swallowed(recipe.synth.spellings[word]) for word in recipe.words}
         if recipe.synth.spellings else {},
@@ -181,7 +187,11 @@ def run_folder(
     work: Path, recipe: Recipe, pack: Pack, groups: Sequence[str], own: Sequence[Clip]
 ) -> Path:
     """Name the folder of a training after all that decides it."""
-    made_of = share_of(groups), PRESETS[recipe.preset], pack.key, sorted(clip.file for clip in own)
+    start = backbone_of(recipe)
+    made_of = (
+        share_of(groups), PRESETS[recipe.preset], pack.key, sorted(clip.file for clip in own),
+        start and sha256(start.read_bytes()).hexdigest(),
+    )  # fmt: skip
     return work / f"run-{key_of(recipe, *made_of)}"
 
 

@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from wakeword.errors import ConfigError
 from wakeword_train.checkpoints import Check
 from wakeword_train.crew import ALONE, Crew
@@ -19,6 +21,7 @@ from wakeword_train.data.manifest import Clip
 from wakeword_train.data.pack import Joined, Pack, join, key_of, long_groups
 from wakeword_train.data.windows import LONG_KINDS, Group, build_windows, open_windows
 from wakeword_train.fit import fit
+from wakeword_train.models.backbone import backbone_labels, shipped_backbone, start_from
 from wakeword_train.models.trigger import PRESETS, build
 from wakeword_train.recipes.config import Recipe
 from wakeword_train.synth import find_engines, synthesize
@@ -27,8 +30,10 @@ from wakeword_train.testset import label_of, says
 __all__ = [
     "SHARE",
     "Progress",
+    "backbone_of",
     "heads_of",
     "held_out",
+    "labels_of",
     "prepare",
     "share_of",
     "speak",
@@ -208,18 +213,38 @@ def prepare(
     return joined
 
 
+def labels_of(windows: Joined, words: Sequence[str]) -> list[str]:
+    """Say what each head means: the words, then labels of the pack."""
+    found = {head: label_of(word) for head, word in enumerate(words)}
+    for number in np.unique(windows.group[windows.label >= len(words)]):
+        head = int(windows.label[windows.group == number][0])
+        found[head] = windows.names[number].split()[1]
+    return [found[head] for head in sorted(found)]
+
+
+def backbone_of(recipe: Recipe) -> Path | None:
+    """Find what to start from: nothing that heard people say a word nobody is to have said."""
+    path = shipped_backbone(recipe.preset) if recipe.backbone else None
+    if path is None or recipe.real:
+        return path
+    known = backbone_labels(path)
+    return None if any(says(one, word) for one in known for word in recipe.words) else path
+
+
 def train_model(
     recipe: Recipe,
     windows: Joined,
     run: Path,
     *,
+    backbone: Path | None = None,
     check: Check | None = None,
     crew: Crew = ALONE,
     progress: Progress = lambda *_: None,
 ) -> Any:
     """Fit the recipe's model, or load it from ``run`` if it was fitted before.
 
-    Of several workers only the chief has the fitted weights afterwards for certain, and keeps them.
+    It starts from ``backbone``, where one is given. Of several workers only the chief has the
+    fitted weights afterwards for certain, and keeps them.
 
     Returns:
         The Keras model with all heads; its weights are in ``run/model.weights.h5``.
@@ -234,6 +259,9 @@ def train_model(
         if crew.chief:
             model.load_weights(done)
         return model
+
+    if backbone is not None:
+        start_from(model, labels_of(windows, recipe.words), backbone)
 
     def report(batch: int, batches: int, loss: float) -> None:
         log.info("batch %d of %d: loss %.4f", batch, batches, loss)
