@@ -99,8 +99,11 @@ def trial(word: str, variant: str, args: argparse.Namespace) -> dict[str, Any]:
     labels = {label_of(c.label): c.source.split("/")[0] for c in read_clips(args.data)}
     recipe = recipe_for(word, variant, args.preset, labels)
     progress = progress_line()
+    # No threshold is chosen on synthetic clips here.
+    recipe = replace(recipe, synth=replace(recipe.synth, held_out=0))
     if args.clips:
-        recipe = replace(recipe, synth=replace(recipe.synth, count=args.clips))
+        fewer = replace(recipe.synth, count=args.clips, near_count=args.clips // 4)
+        recipe = replace(recipe, synth=fewer)
     pack = pack_of(
         recipe, args.work, Sources(data=args.data), processes=args.processes, progress=progress
     )
@@ -197,7 +200,12 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("runs"))
     parser.add_argument("--words", nargs="+", default=list(WORDS))
     parser.add_argument("--preset", default="small")
-    parser.add_argument("--clips", type=int, help="synthetic clips of each word")
+    parser.add_argument(
+        "--clips",
+        type=int,
+        help="synthetic clips of each word, and "
+        "a fourth of that close to it (default: as `wakeword train`)",
+    )
     parser.add_argument("--fa-per-hour", type=float, default=0.5)
     parser.add_argument("--ablation", nargs="*", choices=list(ABLATIONS)[1:], default=[],
                         help="parts to leave out, each in a trial of its own")  # fmt: skip

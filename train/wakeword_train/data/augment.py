@@ -32,7 +32,7 @@ class AugmentConfig:
     not been measured by itself yet.
     """
 
-    snr_db: tuple[float, float] = (-6.0, 24.0)
+    snr_db: tuple[float, float] = (-4.0, 30.0)
     peak_db: tuple[float, float] = (-36.0, -1.0)
     speed: tuple[float, float] = (0.88, 1.14)
     quiet: float = 0.15
