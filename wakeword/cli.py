@@ -45,8 +45,8 @@ SIBLINGS = {
     "data": Sibling("wakeword_train.cli", "train", (), "what every word is trained with"),
     "synth": Sibling("wakeword_train.cli", "synth", (), "speak clips of a word"),
     "evaluate": Sibling("wakeword_train.cli", "train", (), "measure misses and false alarms"),
-    "export": Sibling("firmware_export.cli", "export", (), "turn a bundle into C"),
-    "deploy": Sibling("firmware_export.cli", "export", (), "make a board project from a bundle"),
+    "export": Sibling("firmware_export.cli", "export", (), "turn a bundle into firmware"),
+    "deploy": Sibling("firmware_export.cli", "export", (), "install a bundle on a Pi over ssh"),
 }
 log = logging.getLogger("wakeword")
 

@@ -1,0 +1,101 @@
+"""The Pi target: a folder or archive with a bundle, this runtime, and a script that installs
+both."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import tempfile
+import wave
+from pathlib import Path
+from typing import Any
+
+import wakeword
+from firmware_export.emit import fill, new_folder, packaged, write_files
+from wakeword.audio import read_audio
+from wakeword.bundle import Bundle
+from wakeword.errors import ExportError
+
+__all__ = ["archive_pi", "write_pi"]
+
+RATE_HZ = 16_000
+_ARCHIVES = (".tar.gz", ".tgz")
+
+
+def write_pi(bundle: Bundle, out: Path, *, force: bool) -> dict[str, Any]:
+    """Write a folder, or an archive where ``out`` ends in .tar.gz.
+
+    Raises:
+        ExportError: it exists and ``force`` is not set, or the disk refuses.
+    """
+    if out.name.endswith(_ARCHIVES):
+        if out.exists() and not force:
+            raise ExportError(f"{out}: exists; choose another name, or --force to replace it")
+        content = archive_pi(bundle)
+        try:
+            out.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as folder:
+                beside = Path(folder) / "archive"
+                beside.write_bytes(content)
+                beside.replace(out)
+        except OSError as exc:
+            raise ExportError(f"{out}: cannot be written: {exc}") from exc
+    else:
+        with new_folder(out, force=force) as folder_:
+            write_files(folder_, _files(bundle))
+    return {"written": str(out), "install": "on the Pi: sh install.sh"}
+
+
+def archive_pi(bundle: Bundle) -> bytes:
+    """The same files as a .tar.gz, below a folder ``wakeword``; equal bundles give equal bytes."""
+    packed = io.BytesIO()
+    # The time in the gzip header and in each entry would make every archive another one.
+    with tarfile.open(fileobj=packed, mode="w:gz", compresslevel=6) as archive:
+        for name, content in sorted(_files(bundle).items()):
+            entry = tarfile.TarInfo(f"wakeword/{name}")
+            data = content.encode() if isinstance(content, str) else content
+            entry.size = len(data)
+            entry.mode = 0o755 if name.endswith(".sh") else 0o644
+            archive.addfile(entry, io.BytesIO(data))
+    packed_bytes = packed.getvalue()
+    return packed_bytes[:4] + bytes(4) + packed_bytes[8:]
+
+
+def _files(bundle: Bundle) -> dict[str, str | bytes]:
+    """Everything by its path."""
+    name = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "_" for c in bundle.name)
+    words = "".join(c for c in ", ".join(bundle.words) if c.isprintable() and c != "%")
+    # The folder is filled in on the Pi, where it is known.
+    values = {"NAME": name, "WORDS": words, "HOME": "@HOME@"}
+    files: dict[str, str | bytes] = {
+        path: fill(text, values) if "@HOME@" not in text else _keep_home(text, values)
+        for path, text in packaged("templates/pi").items()
+    }
+    package = Path(str(wakeword.__file__)).parent
+    for source in sorted(package.rglob("*.py")):
+        files[f"lib/wakeword/{source.relative_to(package).as_posix()}"] = source.read_bytes()
+    files[f"{name}.tflite"] = bundle.model_bytes
+    text = bundle.path.with_suffix(".json").read_text(encoding="utf-8")
+    if bundle.model != f"{name}.tflite":
+        text = text.replace(f'"{bundle.model}"', f'"{name}.tflite"', 1)
+    files[f"{name}.json"] = text
+    files["check.wav"] = _check_recording(package / "demo" / "computer.flac")
+    return files
+
+
+def _keep_home(text: str, values: dict[str, str]) -> str:
+    """Fill all but the folder, which the script on the Pi fills."""
+    parts = text.split("@HOME@")
+    rest = {k: v for k, v in values.items() if k != "HOME"}
+    return "@HOME@".join(fill(part, rest) for part in parts)
+
+
+def _check_recording(path: Path) -> bytes:
+    """The demo as WAV, which needs no library for FLAC to read."""
+    packed = io.BytesIO()
+    with wave.open(packed, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE_HZ)
+        file.writeframes(read_audio(path).astype("<i2").tobytes())
+    return packed.getvalue()
