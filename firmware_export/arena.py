@@ -16,21 +16,26 @@ __all__ = ["HOW_TO_MEASURE", "arena_bytes", "can_measure"]
 
 HOW_TO_MEASURE = "not measured: pip install --pre tflite-micro"
 ALIGNMENT = 16
-# In a process of its own: the library complains on standard error at each size that is too small,
-# and a model that it cannot run may end it.
+# In processes of their own: the library complains on standard error at each size that is too small,
+# and some sizes crash it.
 _MEASURE = """
+import os
 import sys
+
 from tflite_micro.python.tflite_micro import runtime
 
 model = sys.stdin.buffer.read()
 
 
 def runs(size):
-    try:
-        runtime.Interpreter.from_bytes(model, arena_size=size).invoke()
-    except Exception:
-        return False
-    return True
+    child = os.fork()
+    if child == 0:
+        try:
+            runtime.Interpreter.from_bytes(model, arena_size=size).invoke()
+        except Exception:
+            os._exit(1)
+        os._exit(0)
+    return os.waitpid(child, 0)[1] == 0
 
 
 high = 1024

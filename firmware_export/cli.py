@@ -16,6 +16,7 @@ __all__ = ["main"]
 TARGETS = {
     "c99": "a folder of C sources for any board, checked against the bundle",
     "tflm": "TFLite Micro projects for ESP-IDF, Arduino and Zephyr",
+    "esphome": "a microWakeWord version 2 model for ESPHome",
     "pi": "a folder or .tar.gz that installs on a Raspberry Pi",
 }
 
@@ -34,6 +35,7 @@ def _export_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--target", choices=TARGETS, help="what to make")
     parser.add_argument("--out", type=Path, metavar="DIR", help="where to write it")
+    parser.add_argument("--word", metavar="WORD", help="for esphome: which word of several")
     parser.add_argument("--force", action="store_true", help="replace what is there")
     parser.add_argument("--no-verify", action="store_true", help="do not compile and compare")
     parser.add_argument("--qemu", action="store_true", help="also run it on emulated boards")
@@ -79,6 +81,7 @@ def _export(argv: Sequence[str]) -> int:
             program=program,
             target=args.target,
             out=args.out,
+            word=args.word,
             force=args.force,
             verify=not args.no_verify,
             qemu=args.qemu,

@@ -24,6 +24,7 @@ class Request:
     program: Program
     target: str
     out: Path
+    word: str | None = None
     force: bool = False
     verify: bool = True
     qemu: bool = False
@@ -50,6 +51,10 @@ def _fill(request: Request, folder: Path) -> dict[str, Any]:
         from firmware_export.tflm import write_tflm
 
         return write_tflm(folder, program, bundle)
+    if request.target == "esphome":
+        from firmware_export.esphome import write_esphome
+
+        return write_esphome(folder, bundle, request.word)
     sizes = sizes_of(program, bundle)
     write_c99(folder, program, bundle, sizes)
     said: dict[str, Any] = {"constants": sizes.constants, "ram": sizes.detector}
