@@ -6,7 +6,7 @@ from pathlib import Path
 
 from firmware_export.cgen import model_header, model_source, tables_source
 from firmware_export.emit import fill, packaged, write_files
-from firmware_export.lower import Program
+from firmware_export.program import Program
 from firmware_export.sizes import Sizes
 from wakeword.bundle import Bundle
 

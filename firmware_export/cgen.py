@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from firmware_export.frontend_tables import frontend_tables
 from firmware_export.layout import Layout, lay_out
-from firmware_export.lower import Dense, Lookup, Operation, Product, Program, Sum
+from firmware_export.program import Dense, Lookup, Operation, Product, Program, Sum
 from wakeword.bundle import Bundle
 from wakeword.decide import DecisionConfig
 from wakeword.errors import ExportError

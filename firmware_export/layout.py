@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from firmware_export.lower import Dense, Lookup, Operation, Program
+from firmware_export.program import Dense, Lookup, Operation, Program
 
 __all__ = ["Layout", "Place", "lay_out"]
 

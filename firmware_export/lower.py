@@ -8,116 +8,25 @@ four operations on rows of int8. Anything else in the graph is refused with its 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from firmware_export.micro_int8 import Factor, factor, logistic_table, rescale, tanh_table
+from firmware_export.program import Dense, Lookup, Operation, Product, Program, Sum
 from wakeword.bundle import Bundle
 from wakeword.errors import BundleError, ExportError
 from wakeword.graph_check import check_graph
 from wakeword.int8 import quantization, quantize, round_half_away
 from wakeword.tflite_graph import Graph, Operator, Tensor, read_graph
 
-__all__ = ["Dense", "Lookup", "Operation", "Product", "Program", "Sum", "lower"]
+__all__ = ["lower"]
 
-Bytes = NDArray[np.int8]
 _ACTIVATIONS = {"NONE": (None, None), "RELU": (0.0, None), "RELU6": (0.0, 6.0)}
 _ACTIVATIONS["RELU_N1_TO_1"] = (-1.0, 1.0)
+_PAIRS = ("ADD", "FULLY_CONNECTED", "MUL", "SUB")
 _SCORES = (np.float32(1 / 256), -128)
 _STATE = (np.float32(1 / 128), 0)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Dense:
-    """y = clamp(rescale(weights x + bias) + zero); the input's zero point is in the bias.
-
-    ``weights`` int8 (units, depth), ``bias`` int64 (units,) that fits 32 bits.
-    """
-
-    x: int
-    y: int
-    weights: Bytes
-    bias: NDArray[np.int64]
-    by: Factor
-    zero: int
-    low: int
-    high: int
-
-
-@dataclass(frozen=True, slots=True)
-class Sum:
-    """y = clamp(rescale(rescale(a << 20) +- rescale(b << 20)) + zero), zero points taken off."""
-
-    a: int
-    b: int
-    y: int
-    size: int
-    zero_a: int
-    zero_b: int
-    by_a: Factor
-    by_b: Factor
-    minus: bool
-    by: Factor
-    zero: int
-    low: int
-    high: int
-
-
-@dataclass(frozen=True, slots=True)
-class Product:
-    """y = clamp(rescale(a * b) + zero), zero points taken off."""
-
-    a: int
-    b: int
-    y: int
-    size: int
-    zero_a: int
-    zero_b: int
-    by: Factor
-    zero: int
-    low: int
-    high: int
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Lookup:
-    """y = table[x], the table ordered by the byte read as unsigned."""
-
-    x: int
-    y: int
-    size: int
-    table: Bytes
-
-
-Operation = Dense | Sum | Product | Lookup
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Program:
-    """One step as operations on numbered rows.
-
-    ``sizes`` gives the bytes of each row; ``features`` is what the model takes for each raw feature
-    0 .. 65535, ``slope`` the steps of it per raw unit.
-    """
-
-    words: tuple[str, ...]
-    stride: int
-    kernel: int
-    frames: int
-    scores: int
-    states: tuple[int, ...]
-    nexts: tuple[int, ...]
-    sizes: Mapping[int, int]
-    operations: tuple[Operation, ...]
-    features: Bytes
-    slope: float
-
-    @property
-    def multiply_adds(self) -> int:
-        """Of one step, in its matrix products."""
-        return sum(o.weights.size for o in self.operations if isinstance(o, Dense))
 
 
 def lower(bundle: Bundle) -> Program:
@@ -162,6 +71,9 @@ def _program(graph: Graph, bundle: Bundle) -> Program:
     same: dict[int, int] = {}
     operations: list[Operation] = []
     for operator in graph.operators:
+        least = 2 if operator.name in _PAIRS else 1
+        if len(operator.outputs) != 1 or sum(i >= 0 for i in operator.inputs) < least:
+            raise ExportError(f"{bundle.path}: damaged model: {operator.name} lacks a tensor")
         if operator.name in ("RESHAPE", "SQUEEZE", "EXPAND_DIMS"):
             same[operator.outputs[0]] = same.get(operator.inputs[0], operator.inputs[0])
             continue

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from firmware_export.lower import Dense, Lookup, Operation, Product, Program
 from firmware_export.micro_int8 import Factor
+from firmware_export.program import Dense, Lookup, Operation, Product, Program
 
 __all__ = ["run_program"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from firmware_export.arena import HOW_TO_MEASURE, arena_bytes
 from firmware_export.boards import BOARDS, CORES, Board, find_board
-from firmware_export.lower import Program
+from firmware_export.program import Program
 from firmware_export.sizes import PRESETS, Sizes, preset_sizes, sizes_of
 from wakeword.bundle import Bundle
 from wakeword.errors import ExportError

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from firmware_export.frontend_tables import frontend_tables
 from firmware_export.layout import FRONTEND_BYTES, lay_out
-from firmware_export.lower import Dense, Lookup, Product, Program, Sum
+from firmware_export.program import Dense, Lookup, Product, Program, Sum
 from wakeword.bundle import Bundle
 
 __all__ = ["PRESETS", "Sizes", "preset_sizes", "sizes_of"]

@@ -8,7 +8,7 @@ from typing import Any
 
 from firmware_export.c99 import write_c99
 from firmware_export.emit import new_folder
-from firmware_export.lower import Program
+from firmware_export.program import Program
 from firmware_export.sizes import sizes_of
 from wakeword.bundle import Bundle
 from wakeword.errors import ExportError

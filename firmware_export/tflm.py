@@ -14,7 +14,7 @@ from firmware_export.c99 import c99_sources
 from firmware_export.cgen import model_glue
 from firmware_export.emit import c_array, fill, packaged, write_files
 from firmware_export.layout import lay_out
-from firmware_export.lower import Program
+from firmware_export.program import Program
 from wakeword.bundle import Bundle
 from wakeword.errors import ExportError
 from wakeword.tflite_graph import read_graph

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 import wakeword
 from firmware_export.emit import packaged, write_files
-from firmware_export.lower import Program
 from firmware_export.micro_step import run_program
+from firmware_export.program import Program
 from firmware_export.tools import find_tool, run_tool
 from wakeword.audio import read_audio
 from wakeword.bundle import Bundle

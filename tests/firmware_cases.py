@@ -12,7 +12,8 @@ import pytest
 from numpy.typing import NDArray
 
 from firmware_export.c99 import write_c99
-from firmware_export.lower import Program, lower
+from firmware_export.lower import lower
+from firmware_export.program import Program
 from firmware_export.sizes import sizes_of
 from wakeword.audio import read_audio
 from wakeword.bundle import Bundle, read_bundle

@@ -11,14 +11,17 @@ import pytest
 from numpy.typing import NDArray
 
 import firmware_export.lower as lowering
+from firmware_export.cgen import model_source
+from firmware_export.esphome import micro_model
 from firmware_export.layout import lay_out, reads
-from firmware_export.lower import Dense, Program, lower
+from firmware_export.lower import lower
 from firmware_export.micro_int8 import logistic_table, tanh_table
 from firmware_export.micro_step import run_program
+from firmware_export.program import Dense, Program
 from firmware_export.verify import compile_host
 from tests.firmware_cases import DATA, RANDOM, SHIPPED, load, need, recordings, sources
 from wakeword.bundle import Bundle, read_bundle
-from wakeword.errors import ExportError
+from wakeword.errors import ExportError, WakewordError
 from wakeword.frontend import features
 from wakeword.tflite_graph import read_graph
 
@@ -157,3 +160,21 @@ def test_an_operator_that_is_not_known_is_named(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(lowering, "read_graph", lambda _: replace(graph, operators=operators))
     with pytest.raises(ExportError, match=r"operator SOFTMAX cannot be exported; .* TANH"):
         lower(bundle)
+
+
+def test_damaged_models_are_refused_and_never_end_in_anything_else() -> None:
+    bundle, _ = load("tiny_step")
+    rng = np.random.default_rng(11)
+    refused = 0
+    for _ in range(300):
+        changed = bytearray(bundle.model_bytes)
+        for at in rng.integers(0, len(changed), int(rng.integers(1, 4))):
+            changed[at] = int(rng.integers(0, 256))
+        damaged = replace(bundle, model_bytes=bytes(changed))
+        try:
+            program = lower(damaged)
+            model_source(program, damaged)
+            micro_model(damaged, "yes")
+        except WakewordError:
+            refused += 1
+    assert refused > 100

@@ -17,7 +17,7 @@ from firmware_export import arena
 from firmware_export.c99 import c99_sources
 from firmware_export.emit import packaged, write_files
 from firmware_export.layout import lay_out
-from firmware_export.lower import Program
+from firmware_export.program import Program
 from firmware_export.targets import Request, export
 from firmware_export.tflm import _METHODS
 from firmware_export.verify import golden_audio
