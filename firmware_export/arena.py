@@ -12,7 +12,7 @@ import sys
 
 from wakeword.errors import ExportError
 
-__all__ = ["HOW_TO_MEASURE", "arena_bytes", "can_measure"]
+__all__ = ["HOW_TO_MEASURE", "arena_bytes", "can_measure", "needed_arena"]
 
 HOW_TO_MEASURE = "not measured: pip install --pre tflite-micro"
 ALIGNMENT = 16
@@ -54,6 +54,26 @@ print(high)
 def can_measure() -> bool:
     """Tell whether the TFLite Micro interpreter is installed."""
     return importlib.util.find_spec("tflite_micro") is not None
+
+
+def needed_arena(model: bytes, given: int | None) -> int:
+    """Return the arena that was given, or else the measured one.
+
+    Args:
+        model: content of a .tflite.
+        given: bytes, from somebody who measured elsewhere.
+
+    Raises:
+        ExportError: none is given and none can be measured here, or what is given is too small.
+    """
+    measured = arena_bytes(model)
+    if given is None:
+        if measured is None:
+            raise ExportError(f"the arena is {HOW_TO_MEASURE}, or give it with --arena BYTES")
+        return measured
+    if given < (measured or 1):
+        raise ExportError(f"--arena {given}: the model needs {measured or 'more'}")
+    return given
 
 
 def arena_bytes(model: bytes) -> int | None:

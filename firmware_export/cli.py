@@ -36,6 +36,12 @@ def _export_parser() -> argparse.ArgumentParser:
     parser.add_argument("--target", choices=TARGETS, help="what to make")
     parser.add_argument("--out", type=Path, metavar="DIR", help="where to write it")
     parser.add_argument("--word", metavar="WORD", help="for esphome: which word of several")
+    parser.add_argument(
+        "--arena",
+        type=int,
+        metavar="BYTES",
+        help="for tflm and esphome: in place of a measured one",
+    )
     parser.add_argument("--force", action="store_true", help="replace what is there")
     parser.add_argument("--no-verify", action="store_true", help="do not compile and compare")
     parser.add_argument("--qemu", action="store_true", help="also run it on emulated boards")
@@ -82,6 +88,7 @@ def _export(argv: Sequence[str]) -> int:
             target=args.target,
             out=args.out,
             word=args.word,
+            arena=args.arena,
             force=args.force,
             verify=not args.no_verify,
             qemu=args.qemu,

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from firmware_export.arena import HOW_TO_MEASURE, arena_bytes
+from firmware_export.arena import needed_arena
 from firmware_export.emit import fill, packaged, write_files
 from firmware_export.stream_graph import ESPHOME_OPERATORS, stream_graphs
 from firmware_export.tflite_file import write_tflite
@@ -56,16 +56,16 @@ def micro_model(bundle: Bundle, word: str | None = None) -> tuple[bytes, str]:
     return model, word
 
 
-def write_esphome(folder: Path, bundle: Bundle, word: str | None) -> dict[str, Any]:
+def write_esphome(
+    folder: Path, bundle: Bundle, word: str | None, arena: int | None = None
+) -> dict[str, Any]:
     """Write the model, its manifest, a page, and an example of a configuration.
 
     Raises:
         ExportError: as :func:`micro_model`, or the arena cannot be measured here.
     """
     model, word = micro_model(bundle, word)
-    arena = arena_bytes(model)
-    if arena is None:
-        raise ExportError(f"the arena is {HOW_TO_MEASURE}")
+    arena = needed_arena(model, arena)
     name = "".join(c if c.isascii() and c.isalnum() else "_" for c in word.lower())
     decision = bundle.decision[word]
     manifest = {

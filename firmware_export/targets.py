@@ -25,6 +25,7 @@ class Request:
     target: str
     out: Path
     word: str | None = None
+    arena: int | None = None
     force: bool = False
     verify: bool = True
     qemu: bool = False
@@ -50,11 +51,11 @@ def _fill(request: Request, folder: Path) -> dict[str, Any]:
     if request.target == "tflm":
         from firmware_export.tflm import write_tflm
 
-        return write_tflm(folder, program, bundle)
+        return write_tflm(folder, program, bundle, request.arena)
     if request.target == "esphome":
         from firmware_export.esphome import write_esphome
 
-        return write_esphome(folder, bundle, request.word)
+        return write_esphome(folder, bundle, request.word, request.arena)
     sizes = sizes_of(program, bundle)
     write_c99(folder, program, bundle, sizes)
     said: dict[str, Any] = {"constants": sizes.constants, "ram": sizes.detector}

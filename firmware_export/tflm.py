@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from firmware_export.arena import HOW_TO_MEASURE, arena_bytes
+from firmware_export.arena import needed_arena
 from firmware_export.c99 import c99_sources
 from firmware_export.cgen import model_glue
 from firmware_export.emit import c_array, fill, packaged, write_files
@@ -43,15 +43,15 @@ _PROJECTS = {
 }
 
 
-def write_tflm(folder: Path, program: Program, bundle: Bundle) -> dict[str, Any]:
+def write_tflm(
+    folder: Path, program: Program, bundle: Bundle, arena: int | None = None
+) -> dict[str, Any]:
     """Write the three projects.
 
     Raises:
         ExportError: the arena cannot be measured here, or an operator has no place in the resolver.
     """
-    arena = arena_bytes(bundle.model_bytes)
-    if arena is None:
-        raise ExportError(f"the arena is {HOW_TO_MEASURE}; --target c99 needs neither")
+    arena = needed_arena(bundle.model_bytes, arena)
     operators = sorted({operator.name for operator in read_graph(bundle.model_bytes).operators})
     if missing := [name for name in operators if name not in _METHODS]:
         raise ExportError(f"{bundle.path}: no TFLite Micro registration is known for {missing}")

@@ -205,4 +205,8 @@ def test_without_the_interpreter_no_arena_is_made_up(
     bundle, program = load("preset_tiny")
     with pytest.raises(ExportError, match="pip install --pre tflite-micro"):
         export(Request(bundle=bundle, program=program, target="tflm", out=tmp_path / "out"))
+    with pytest.raises(ExportError, match="--arena 0"):
+        export(
+            Request(bundle=bundle, program=program, target="tflm", out=tmp_path / "out", arena=0)
+        )
     assert not (tmp_path / "out").exists()
