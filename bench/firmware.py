@@ -59,6 +59,8 @@ def measure(name: str, path: Path | str) -> Row:
     with tempfile.TemporaryDirectory() as folder:
         write_c99(Path(folder), program, bundle, sizes)
         runs = {key: run_machine(key, Path(folder), samples) for key in MACHINES}
+    if len({run.events for run in runs.values()}) != 1:
+        raise SystemExit(f"{name}: the machines do not hear the same")
     return Row(
         name,
         program.multiply_adds * 100 / program.stride,

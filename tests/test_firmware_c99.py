@@ -153,6 +153,27 @@ def test_exports_of_one_bundle_are_the_same_bytes(tmp_path: Path) -> None:
     assert one == two
 
 
+@pytest.mark.parametrize("name", ["tiny_step", "computer_jarvis"])
+def test_long_products_of_short_ones_are_the_same(name: str, tmp_path: Path) -> None:
+    need("gcc")
+    sources(name, tmp_path)
+    compile_host(tmp_path, tmp_path / "wide")
+    compile_host(tmp_path, tmp_path / "narrow", flags=(*SANITIZERS, "-DWK_NARROW=1"))
+    for samples in golden_audio(GOLDEN[:2]).values():
+        for what in ("frames", "scores"):
+            wide, narrow = (
+                subprocess.run(
+                    [tmp_path / tool, what],
+                    input=samples.tobytes(),
+                    capture_output=True,
+                    check=True,
+                ).stdout
+                for tool in ("wide", "narrow")
+            )
+            assert wide == narrow
+            assert len(wide) > 100
+
+
 def test_the_library_asks_for_three_functions_and_no_heap(tmp_path: Path) -> None:
     need("gcc", "nm")
     sources("preset_tiny", tmp_path)

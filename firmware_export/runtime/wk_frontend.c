@@ -101,12 +101,30 @@ static void sum_bands(uint32_t *energies, uint32_t shift, uint32_t *amplitudes)
     for (int32_t band = 0; band <= WK_BINS; band++) {
         uint64_t sum = next;
         next = 0u;
+#if WK_NARROW
+        /* Halves of the energies by themselves: the weights of a band add up to less than 2^16. */
+        uint32_t low = 0u;
+        uint32_t high = 0u;
+        uint32_t next_low = 0u;
+        uint32_t next_high = 0u;
+        for (; bin < wk_band_ends[band]; bin++) {
+            uint32_t share = *weight++;
+            uint32_t energy = energies[bin];
+            low += (energy & 0xFFFFu) * share;
+            high += (energy >> 16) * share;
+            next_low += (energy & 0xFFFFu) * (4096u - share);
+            next_high += (energy >> 16) * (4096u - share);
+        }
+        sum += ((uint64_t)high << 16) + low;
+        next = ((uint64_t)next_high << 16) + next_low;
+#else
         for (; bin < wk_band_ends[band]; bin++) {
             uint32_t share = *weight++;
             uint32_t energy = energies[bin];
             sum += (uint64_t)energy * share;
             next += (uint64_t)energy * (4096u - share);
         }
+#endif
         if (band > 0) {
             amplitudes[band - 1] = root(sum) >> shift;
         }
@@ -133,14 +151,19 @@ static uint32_t gain(uint32_t noise)
 static uint32_t clean(uint32_t signal, uint32_t *noise, uint32_t smoothing)
 {
     uint32_t scaled = signal << NOISE_BITS;
-    uint32_t estimate = (uint32_t)(((uint64_t)scaled * smoothing +
-                                    (uint64_t)*noise * ((1u << SHARE_BITS) - smoothing)) >>
-                                   SHARE_BITS);
+    uint32_t rest = (1u << SHARE_BITS) - smoothing;
+    /* In halves of 16 bits: a product with a share of 2^14 then fits 32. */
+    uint32_t high = (scaled >> 16) * smoothing + (*noise >> 16) * rest;
+    uint32_t low = (scaled & 0xFFFFu) * smoothing + (*noise & 0xFFFFu) * rest;
+    uint32_t estimate = (high << (16 - SHARE_BITS)) + (low >> SHARE_BITS);
     *noise = estimate;
-    uint32_t least = (uint32_t)(((uint64_t)signal * LEAST_LEFT) >> SHARE_BITS);
+    uint32_t least = (((signal >> 16) * LEAST_LEFT) << (16 - SHARE_BITS)) +
+                     (((signal & 0xFFFFu) * LEAST_LEFT) >> SHARE_BITS);
     uint32_t left = estimate > scaled ? 0u : (scaled - estimate) >> NOISE_BITS;
     uint32_t kept = left > least ? left : least;
-    uint32_t snr = (uint32_t)(((uint64_t)kept * gain(estimate)) >> SNR_SHIFT);
+    uint32_t factor = gain(estimate);
+    uint32_t snr = (((kept >> 16) * factor) << (16 - SNR_SHIFT)) +
+                   (((kept & 0xFFFFu) * factor) >> SNR_SHIFT);
     if (snr < (2u << SNR_BITS)) {
         return (snr * snr) >> (2 + 2 * SNR_BITS - OUTPUT_BITS);
     }
@@ -161,7 +184,7 @@ static uint16_t logarithm(uint32_t x)
     int32_t step = wk_logs[part + 1u] - low;
     int32_t between = (step * (int32_t)(fraction - (part << 9))) >> 16;
     uint32_t log2 = (whole << 16) + fraction + (uint32_t)(low + between);
-    uint32_t natural = (uint32_t)(((uint64_t)LN2 * log2 + 0x8000u) >> 16);
+    uint32_t natural = LN2 * (log2 >> 16) + ((LN2 * (log2 & 0xFFFFu) + 0x8000u) >> 16);
     uint32_t result = ((natural << LOG_SHIFT) + 0x8000u) >> 16;
     return (uint16_t)(result < 0xFFFFu ? result : 0xFFFFu);
 }
