@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from firmware_export.cgen import model_header, model_source, tables_source
-from firmware_export.emit import fill, packaged, write_files
+from firmware_export.emit import fill, packaged, plain, write_files
 from firmware_export.program import Program
 from firmware_export.sizes import Sizes
 from wakeword.bundle import Bundle
@@ -27,8 +27,8 @@ def write_c99(folder: Path, program: Program, bundle: Bundle, sizes: Sizes) -> N
     """Write the sources, an example and a page about them."""
     write_files(folder, c99_sources(program, bundle))
     values = {
-        "NAME": bundle.name,
-        "WORDS": ", ".join(program.words),
+        "NAME": plain(bundle.name),
+        "WORDS": plain(", ".join(program.words)),
         "STRIDE_MS": str(10 * program.stride),
         "DETECTOR": str(sizes.detector),
         "CONSTANTS": str(sizes.constants),

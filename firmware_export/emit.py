@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from wakeword.errors import ExportError
 
-__all__ = ["c_array", "fill", "new_folder", "packaged", "write_files"]
+__all__ = ["c_array", "fill", "new_folder", "packaged", "plain", "write_files"]
 
 
 def packaged(folder: str) -> dict[str, str]:
@@ -36,17 +36,18 @@ def fill(template: str, values: Mapping[str, str]) -> str:
     Raises:
         ExportError: a name is left without a value.
     """
-    for name, value in values.items():
-        template = template.replace(f"@{name}@", value)
-    if "@" in (rest := template) and (marks := _marks(rest)):
-        raise ExportError(f"template: no value for {marks}")
-    return template
+
+    def value(found: re.Match[str]) -> str:
+        if found[1] not in values:
+            raise ExportError(f"template: no value for {found[1]}")
+        return values[found[1]]
+
+    return re.sub("@([A-Z_]+)@", value, template)
 
 
-def _marks(text: str) -> list[str]:
-    """Names between at signs, in capitals."""
-    parts = text.split("@")[1:-1]
-    return sorted({p for p in parts if p.isupper() and p.replace("_", "").isalpha()})
+def plain(text: str) -> str:
+    """Text that means nothing to YAML, Markdown, C, a shell or systemd."""
+    return "".join(c for c in text if c.isalnum() or c in " -_.,'")
 
 
 def c_array(content: bytes) -> str:
@@ -85,10 +86,3 @@ def new_folder(out: Path, *, force: bool) -> Iterator[Path]:
             fresh.rename(out)
     except OSError as exc:
         raise ExportError(f"{out}: cannot be written: {exc}") from exc
-
-
-def copy_into(folder: Path, paths: Mapping[str, Path]) -> None:
-    """Copy files to names below a folder."""
-    for name, path in paths.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(path, folder / name)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from firmware_export.arena import needed_arena
-from firmware_export.emit import fill, packaged, write_files
+from firmware_export.emit import fill, packaged, plain, write_files
 from firmware_export.stream_graph import ESPHOME_OPERATORS, stream_graphs
 from firmware_export.tflite_file import write_tflite
 from wakeword.bundle import Bundle
@@ -87,7 +87,7 @@ def write_esphome(
     write_files(
         folder, {f"{name}.tflite": model, f"{name}.json": json.dumps(manifest, indent=2) + "\n"}
     )
-    values = {"NAME": name, "WORD": word, "ARENA": str(arena)}
+    values = {"NAME": name, "WORD": plain(word), "ARENA": str(arena)}
     write_files(folder, {n: fill(t, values) for n, t in packaged("templates/esphome").items()})
     return {"word": word, "model": len(model), "arena": arena, "stride": bundle.stride}
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import wakeword
-from firmware_export.emit import fill, new_folder, packaged, write_files
+from firmware_export.emit import fill, new_folder, packaged, plain, write_files
 from wakeword.audio import read_audio
 from wakeword.bundle import Bundle
 from wakeword.errors import ExportError
@@ -64,12 +64,10 @@ def archive_pi(bundle: Bundle) -> bytes:
 def _files(bundle: Bundle) -> dict[str, str | bytes]:
     """Everything by its path."""
     name = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "_" for c in bundle.name)
-    words = "".join(c for c in ", ".join(bundle.words) if c.isprintable() and c != "%")
     # The folder is filled in on the Pi, where it is known.
-    values = {"NAME": name, "WORDS": words, "HOME": "@HOME@"}
+    values = {"NAME": name, "WORDS": plain(", ".join(bundle.words)), "HOME": "@HOME@"}
     files: dict[str, str | bytes] = {
-        path: fill(text, values) if "@HOME@" not in text else _keep_home(text, values)
-        for path, text in packaged("templates/pi").items()
+        path: fill(text, values) for path, text in packaged("templates/pi").items()
     }
     package = Path(str(wakeword.__file__)).parent
     for source in sorted(package.rglob("*.py")):
@@ -81,13 +79,6 @@ def _files(bundle: Bundle) -> dict[str, str | bytes]:
     files[f"{name}.json"] = text
     files["check.wav"] = _check_recording(package / "demo" / "computer.flac")
     return files
-
-
-def _keep_home(text: str, values: dict[str, str]) -> str:
-    """Fill all but the folder, which the script on the Pi fills."""
-    parts = text.split("@HOME@")
-    rest = {k: v for k, v in values.items() if k != "HOME"}
-    return "@HOME@".join(fill(part, rest) for part in parts)
 
 
 def _check_recording(path: Path) -> bytes:

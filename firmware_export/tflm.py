@@ -12,7 +12,7 @@ from typing import Any
 from firmware_export.arena import needed_arena
 from firmware_export.c99 import c99_sources
 from firmware_export.cgen import model_glue
-from firmware_export.emit import c_array, fill, packaged, write_files
+from firmware_export.emit import c_array, fill, packaged, plain, write_files
 from firmware_export.layout import lay_out
 from firmware_export.program import Program
 from wakeword.bundle import Bundle
@@ -57,7 +57,7 @@ def write_tflm(
         raise ExportError(f"{bundle.path}: no TFLite Micro registration is known for {missing}")
     values = {
         "NAME": "".join(c if c.isascii() and c.isalnum() else "_" for c in bundle.name),
-        "WORDS": ", ".join(program.words),
+        "WORDS": plain(", ".join(program.words)),
         "ARENA": str(arena),
         "OPERATORS": str(len(operators)),
         "REGISTER": " ||\n        ".join(

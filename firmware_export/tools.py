@@ -18,7 +18,6 @@ PACKAGES = {
     "qemu-system-riscv32": "qemu-system-misc",
     "qemu-system-riscv64": "qemu-system-misc",
     "riscv64-unknown-elf-gcc": "gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf",
-    "scp": "openssh-client",
     "ssh": "openssh-client",
 }
 """Tool to the Debian packages that bring it."""

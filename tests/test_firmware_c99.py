@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firmware_export.cgen import feature_rule, weight_blocks
-from firmware_export.emit import new_folder
+from firmware_export.emit import fill, new_folder, plain
 from firmware_export.targets import Request, export
 from firmware_export.verify import (
     SANITIZERS,
@@ -255,3 +255,10 @@ def test_golden_audio_is_what_ships() -> None:
     assert len(golden_audio()["the demo"]) == len(
         read_audio(GOLDEN[0].parents[3] / "wakeword/demo/computer.flac")
     )
+
+
+def test_templates_are_filled_once_and_a_missing_value_is_named() -> None:
+    assert fill("a @ONE@ b", {"ONE": "@TWO@"}) == "a @TWO@ b"
+    with pytest.raises(ExportError, match="no value for TWO"):
+        fill("@ONE@ @TWO@", {"ONE": "1"})
+    assert plain('hey: "$(x)"\n%h, Öl') == "hey xh, Öl"

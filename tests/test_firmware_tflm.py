@@ -146,7 +146,7 @@ def test_projects_hear_what_the_c99_hears(
         command = ["gcc", "-std=c99", *flags, *include, *own, "-c", source, "-o", objects[-1]]
         subprocess.run(command, check=True)
     listen = tmp_path / "listen"
-    command = ["g++", "-std=c++17", *flags, *include, *(out / place).glob("*.cc"), *objects]
+    command = ["g++", "-std=c++17", *flags, *include, *(out / place).glob("*.cpp"), *objects]
     subprocess.run([*command, "-o", listen], check=True)
     demo = golden_audio()["the demo"].tobytes()
     said = subprocess.run([listen, "events", "160"], input=demo, capture_output=True, check=True)
@@ -160,7 +160,7 @@ def test_resolver_registers_the_operators_of_the_graph_and_no_other(
     bundle, _, out = project
     needed = {_METHODS[o.name] for o in read_graph(bundle.model_bytes).operators}
     for place in PLACES:
-        text = (out / place / "wk_step_tflm.cc").read_text()
+        text = (out / place / "wk_step_tflm.cpp").read_text()
         assert set(re.findall(r"operators\.(\w+)\(\)", text)) == needed
         assert f"MicroMutableOpResolver<{len(needed)}>" in text
 
@@ -171,7 +171,7 @@ def test_arena_is_the_measured_one_and_the_model_runs_in_it(
     from tflite_micro.python.tflite_micro import runtime
 
     bundle, _, out = project
-    text = (out / PLACES[0] / "wk_step_tflm.cc").read_text()
+    text = (out / PLACES[0] / "wk_step_tflm.cpp").read_text()
     size = int(re.search(r"kArenaBytes = (\d+)", text)[1])  # type: ignore[index] # else it fails here
     runtime.Interpreter.from_bytes(bundle.model_bytes, arena_size=size).invoke()
 
@@ -188,7 +188,7 @@ def test_model_is_in_the_array_byte_for_byte(project: tuple[Bundle, Program, Pat
 def test_projects_have_what_their_tools_look_for(project: tuple[Bundle, Program, Path]) -> None:
     out = project[2]
     for name in (
-        "esp-idf/CMakeLists.txt", "esp-idf/main/main.cc", "esp-idf/README.md",
+        "esp-idf/CMakeLists.txt", "esp-idf/main/main.cpp", "esp-idf/README.md",
         "esp-idf/components/wakeword/idf_component.yml", "arduino/library.properties",
         "arduino/examples/Listen/Listen.ino", "arduino/README.md", "zephyr/zephyr/module.yml",
         "zephyr/Kconfig", "zephyr/samples/listen/prj.conf", "zephyr/README.md", "README.md",

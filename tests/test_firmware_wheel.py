@@ -27,5 +27,5 @@ def test_wheel_carries_every_source_and_template(tmp_path: Path) -> None:
         names = set(archive.namelist())
     here = {p for p in (ROOT / "firmware_export").rglob("*") if p.is_file()}
     wanted = {p.relative_to(ROOT).as_posix() for p in here if "__pycache__" not in p.parts}
-    assert {n for n in wanted if n.endswith((".c", ".h", ".ld", ".cc", ".ino", ".sh", ".txt"))}
+    assert {n for n in wanted if n.endswith((".c", ".h", ".ld", ".cpp", ".ino", ".sh", ".txt"))}
     assert wanted - names == set()
