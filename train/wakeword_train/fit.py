@@ -43,7 +43,7 @@ class FitConfig:
     is asked what it misses.
     """
 
-    batches: int = 2_400
+    batches: int = 4_800
     batch: int = 128
     rate: float = 2e-3
     warm_up: int = 100
@@ -63,7 +63,7 @@ class FitConfig:
     mask_bins: int = 8
     mask_frames: int = 15
     pool: int = 0
-    check_every: int = 180
+    check_every: int = 360
 
     def __post_init__(self) -> None:
         if self.batches < 1 or self.batch < 1:
