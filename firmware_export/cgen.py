@@ -19,7 +19,7 @@ __all__ = ["model_glue", "model_header", "model_source", "tables_source", "weigh
 SAMPLES_PER_MS = 16
 
 
-def _numbers(values: Iterable[int], width: int = 100) -> str:
+def _numbers(values: Iterable[int | str], width: int = 100) -> str:
     """Numbers with commas, in lines."""
     lines, line = [], "   "
     for value in values:
@@ -109,6 +109,18 @@ def weight_blocks(weights: NDArray[np.int8]) -> NDArray[np.int8]:
     return np.ascontiguousarray(blocks).ravel()
 
 
+def _weights(weights: NDArray[np.int8]) -> str:
+    """The blocks, with the place that each four weights have where rows are kept whole."""
+    depth = -(-weights.shape[1] // 4) * 4
+    texts: list[int | str] = []
+    for number, four in enumerate(weight_blocks(weights).reshape(-1, 4).tolist()):
+        block, row = divmod(number, 4)
+        first, column = divmod(block, depth // 4)
+        place = (4 * first + row) * depth + 4 * column
+        texts += [f"WK_AT({place}) {four[0]}", *four[1:]]
+    return _numbers(texts)
+
+
 def feature_rule(features: NDArray[np.int8], slope: float) -> tuple[int, int, int, int] | None:
     """Factor, addend, shift and largest raw value that give ``features`` without a division.
 
@@ -192,9 +204,8 @@ def _constants(number: int, op: Operation) -> str:
     if isinstance(op, Lookup):
         return _array("int8_t", f"{name}_table", op.table.tolist())
     if isinstance(op, Dense):
-        blocks = weight_blocks(op.weights).tolist()
         return (
-            f"static const WK_ALIGNED int8_t {name}_weights[] = {{\n{_numbers(blocks)}\n}};\n"
+            f"static const WK_ALIGNED int8_t {name}_weights[] = {{\n{_weights(op.weights)}\n}};\n"
             + _array("int32_t", f"{name}_bias", [*op.bias.tolist(), *[0] * (-len(op.bias) % 4)])
             + f"static const wk_dense {name} = {{\n    .weights = {name}_weights, "
             f".bias = {name}_bias, "
@@ -267,6 +278,13 @@ def model_source(program: Program, bundle: Bundle) -> str:
 #define WK_ALIGNED __attribute__((aligned(4)))
 #else
 #define WK_ALIGNED
+#endif
+
+/* CMSIS-NN wants the rows of a matrix whole; the kernels here blocks of four rows, as written. */
+#if defined(WK_CMSIS_NN)
+#define WK_AT(place) [place] =
+#else
+#define WK_AT(place)
 #endif
 
 {_rules(program, bundle)}

@@ -106,6 +106,7 @@ class Run:
         detector: bytes of a ``wk_detector``.
         stack: bytes of stack used at most, this program's own among them.
         flash: bytes of code and constants of the exported sources.
+        probs: a checksum of the smoothed probabilities after every 10 ms.
     """
 
     events: tuple[Event, ...]
@@ -114,6 +115,7 @@ class Run:
     detector: int
     stack: int
     flash: int
+    probs: int
 
 
 def run_machine(name: str, sources: Path, samples: NDArray[np.int16], optimise: str = "-O2") -> Run:
@@ -203,7 +205,7 @@ def _read(said: bytes, machine: Machine, flash: int) -> Run:
         if line.startswith("# "):
             _, name, value = line.split()
             facts[name] = int(value)
-    if not facts.keys() >= {"samples", "ticks", "most", "state", "stack"}:
+    if not facts.keys() >= {"samples", "ticks", "most", "state", "stack", "probs"}:
         raise ExportError(f"the exported C on {machine.about} stopped before its end")
     ticks = facts["ticks"] * machine.per_tick
     return Run(
@@ -213,4 +215,5 @@ def _read(said: bytes, machine: Machine, flash: int) -> Run:
         facts["state"],
         facts["stack"],
         flash,
+        facts["probs"],
     )

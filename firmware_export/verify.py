@@ -87,9 +87,14 @@ def compile_host(sources: Path, to: Path, *, flags: Sequence[str] = ()) -> None:
 
 
 def verify(
-    sources: Path, program: Program, bundle: Bundle, recordings: Mapping[str, Samples]
+    sources: Path,
+    program: Program,
+    bundle: Bundle,
+    recordings: Mapping[str, Samples],
+    *,
+    flags: Sequence[str] = (),
 ) -> dict[str, list[Event]]:
-    """Compile, run under the sanitizers, and compare.
+    """Compile, with further ``flags``, run under the sanitizers, and compare.
 
     Returns:
         What was heard in each recording.
@@ -99,9 +104,9 @@ def verify(
     """
     with tempfile.TemporaryDirectory() as folder:
         checked = Path(folder) / "wk_check_sanitized"
-        compile_host(sources, checked, flags=SANITIZERS)
+        compile_host(sources, checked, flags=(*SANITIZERS, *flags))
         plain = Path(folder) / "wk_check"
-        compile_host(sources, plain)
+        compile_host(sources, plain, flags=flags)
         return {
             name: _verify_one(plain, checked, program, bundle, name, samples)
             for name, samples in recordings.items()

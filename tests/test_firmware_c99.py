@@ -89,7 +89,7 @@ def test_a_wrong_weight_is_found(tmp_path: Path) -> None:
     need("gcc")
     bundle, program, folder = sources("preset_tiny", tmp_path)
     text = (folder / "wk_model.c").read_text()
-    start = text.index("op0_weights[] = {") + len("op0_weights[] = {\n")
+    start = text.index("WK_AT(0) ") + len("WK_AT(0) ")
     first = re.compile(r"-?\d+").search(text, start)
     assert first is not None
     wrong = str(-int(first[0]) or 90)

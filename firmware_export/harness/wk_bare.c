@@ -182,6 +182,7 @@ int main(void)
     uintptr_t file = semihost(0x01, open);
     uint64_t total = 0u;
     uint32_t most = 0u;
+    uint32_t probs = 2166136261u; /* FNV-1a over every smoothed probability */
     if (file == (uintptr_t)-1 || wk_init(&detector) != WK_OK) {
         return 1;
     }
@@ -203,6 +204,9 @@ int main(void)
             total += spent;
             most = spent > most ? spent : most;
             at += used;
+            for (uint32_t word = 0u; word < WK_WORDS; word++) {
+                probs = (probs ^ wk_prob_q16(&detector, word)) * 16777619u;
+            }
             if (status == WK_HEARD) {
                 say_number(found.sample_index);
                 say(" ");
@@ -220,6 +224,7 @@ int main(void)
     say_fact("# most ", most);
     say_fact("# state ", sizeof detector);
     say_fact("# stack ", stack_used());
+    say_fact("# probs ", probs);
     return 0;
 }
 

@@ -4,6 +4,40 @@
 
 #include "wk_arith.h"
 
+#if defined(WK_CMSIS_NN)
+#include "arm_nnfunctions.h"
+#if defined(CMSIS_NN_USE_SINGLE_ROUNDING)
+#error "leave CMSIS_NN_USE_SINGLE_ROUNDING out: scores would differ from those of TFLite Micro"
+#endif
+#endif
+
+/* Sums and products of CMSIS-NN are worth a call on cores with a vector unit (Cortex-M55, M85) only. */
+#if !defined(WK_CMSIS_NN_PAIRS)
+#if defined(WK_CMSIS_NN) && defined(__ARM_FEATURE_MVE)
+#define WK_CMSIS_NN_PAIRS 1
+#else
+#define WK_CMSIS_NN_PAIRS 0
+#endif
+#endif
+
+#if defined(WK_CMSIS_NN)
+void wk_apply_dense(const wk_dense *self, const int8_t *x, int8_t *y)
+{
+    /* Cores with a vector unit start from the buffer: the bias, plus the input's offset times the sum
+       of a row's weights. That product is in our bias already, so that the bias is the buffer; it is
+       only read. A context without a buffer is all that the function refuses. */
+    const cmsis_nn_context context = {.buf = (void *)self->bias, .size = 4 * self->units};
+    const cmsis_nn_fc_params params = {.output_offset = self->zero,
+                                       .activation = {.min = self->low, .max = self->high}};
+    const cmsis_nn_per_tensor_quant_params by = {.multiplier = self->multiplier, .shift = -self->shift};
+    const cmsis_nn_dims input = {.n = 1, .h = 1, .w = 1, .c = self->depth};
+    const cmsis_nn_dims filter = {.n = self->depth, .h = 1, .w = 1, .c = self->units};
+    const cmsis_nn_dims bias = {.n = 1, .h = 1, .w = 1, .c = self->units};
+    const cmsis_nn_dims output = {.n = 1, .h = 1, .w = 1, .c = self->units};
+    (void)arm_fully_connected_s8(&context, &params, &by, &input, x, &filter, self->weights, &bias,
+                                 self->bias, &output, y);
+}
+#else
 #if WK_DSP
 static inline uint32_t load4(const int8_t *at)
 {
@@ -89,9 +123,20 @@ void wk_apply_dense(const wk_dense *self, const int8_t *x, int8_t *y)
         }
     }
 }
+#endif
 
 void wk_apply_sum(const wk_sum *self, const int8_t *a, const int8_t *b, int8_t *y, int32_t count)
 {
+#if WK_CMSIS_NN_PAIRS
+    /* It has no difference, and a negative factor would round ties otherwise. */
+    if (self->sign > 0) {
+        (void)arm_elementwise_add_s8(a, b, -self->zero_a, self->multiplier_a, -self->shift_a,
+                                     -self->zero_b, self->multiplier_b, -self->shift_b, 20, y,
+                                     self->zero, self->multiplier, -self->shift, self->low,
+                                     self->high, count);
+        return;
+    }
+#endif
     for (int32_t i = 0; i < count; i++) {
         int32_t of_a = wk_rescale((a[i] - self->zero_a) * (1 << 20), self->multiplier_a, self->shift_a);
         int32_t of_b = wk_rescale((b[i] - self->zero_b) * (1 << 20), self->multiplier_b, self->shift_b);
@@ -103,11 +148,16 @@ void wk_apply_sum(const wk_sum *self, const int8_t *a, const int8_t *b, int8_t *
 void wk_apply_product(const wk_product *self, const int8_t *a, const int8_t *b, int8_t *y,
                       int32_t count)
 {
+#if WK_CMSIS_NN_PAIRS
+    (void)arm_elementwise_mul_s8(a, b, -self->zero_a, -self->zero_b, y, self->zero, self->multiplier,
+                                 -self->shift, self->low, self->high, count);
+#else
     for (int32_t i = 0; i < count; i++) {
         int32_t both = (a[i] - self->zero_a) * (b[i] - self->zero_b);
         int32_t value = wk_rescale(both, self->multiplier, self->shift) + self->zero;
         y[i] = (int8_t)wk_clamp(value, self->low, self->high);
     }
+#endif
 }
 
 void wk_apply_table(const int8_t *table, const int8_t *x, int8_t *y, int32_t count)

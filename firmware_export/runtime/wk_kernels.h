@@ -1,12 +1,13 @@
-/* The four operations of a model, on rows of int8. Rounding is that of TFLite Micro. */
+/* The four operations of a model, on rows of int8. Rounding is that of TFLite Micro. With WK_CMSIS_NN
+   defined, products of a matrix are those of CMSIS-NN, with the same results. */
 #ifndef WK_KERNELS_H
 #define WK_KERNELS_H
 
 #include <stdint.h>
 
 /* y = clamp(rescale(weights x + bias) + zero). Weights come in blocks of four rows by four columns,
-   rows within a block one after the other; rows, columns and bias are filled up to fours with
-   zeros. */
+   rows within a block one after the other; with WK_CMSIS_NN row by row. Rows, columns and bias are
+   filled up to fours with zeros. */
 typedef struct {
     const int8_t *weights;
     const int32_t *bias;
