@@ -23,7 +23,7 @@ from wakeword.errors import AudioFormatError, ConfigError
 from wakeword.quiet import quiet_runtime
 from wakeword.sources import Chunk, raw_chunks
 
-__all__ = ["detect", "devices", "info", "listen", "models", "record", "score"]
+__all__ = ["daemon", "detect", "devices", "info", "listen", "models", "record", "score"]
 
 DEFAULT_MODEL = "computer_jarvis"
 CHUNK = RATE_HZ  # samples read from a file at once
@@ -209,6 +209,13 @@ def record(args: argparse.Namespace) -> int:
     from wakeword import record as module
 
     return module.record(args)
+
+
+def daemon(args: argparse.Namespace) -> int:
+    """Listen as a service, or help to set that up."""
+    from wakeword.daemon.command import daemon as run
+
+    return run(args)
 
 
 def models(args: argparse.Namespace) -> int:

@@ -1,0 +1,204 @@
+"""The kinds of action that a configuration can name, and the settings of each."""
+
+from __future__ import annotations
+
+import re
+import socket
+from dataclasses import dataclass
+from typing import ClassVar
+from urllib.parse import urlsplit
+
+from wakeword.errors import ConfigError
+
+__all__ = [
+    "KINDS",
+    "ActionConfig",
+    "CommandConfig",
+    "MqttConfig",
+    "RecordingConfig",
+    "SocketConfig",
+    "SoundConfig",
+    "WebhookConfig",
+]
+
+TOPIC_PART = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+def _between(name: str, value: float, low: float, high: float) -> None:
+    """Refuse a number out of its range."""
+    if not low <= value <= high:
+        raise ConfigError(f"{name}={value}: need {low:g} to {high:g}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandConfig:
+    """Run a program.
+
+    Args:
+        run: the program and its arguments; no shell sees them.
+        timeout_s: after which it and its children are killed, 0.1 to 600.
+        stdin: "event" gives it the event as JSON at once; "audio" waits for the command after the
+            word and gives it that as a WAV.
+        waiting: events that may wait while it runs; more are dropped, 1 to 1000.
+    """
+
+    run: tuple[str, ...]
+    timeout_s: float = 10.0
+    stdin: str = "event"
+    waiting: int = 16
+    PATHS: ClassVar[tuple[str, ...]] = ()
+
+    def __post_init__(self) -> None:
+        if not (self.run and self.run[0]):
+            raise ConfigError('run=[]: need a program, such as run = ["/usr/bin/logger", "heard"]')
+        if any("\0" in argument for argument in self.run):
+            raise ConfigError("run: an argument cannot hold a NUL")
+        if self.stdin not in ("event", "audio"):
+            raise ConfigError(f'stdin={self.stdin!r}: need "event" or "audio"')
+        _between("timeout_s", self.timeout_s, 0.1, 600)
+        _between("waiting", self.waiting, 1, 1000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoundConfig:
+    """Play a short sound.
+
+    Args:
+        file: a WAV; None plays a chime of two tones.
+        player: program and arguments, to which the path of the WAV is added; empty takes the first
+            there is of pw-play, paplay and aplay.
+        volume: of the chime, in (0, 1].
+    """
+
+    file: str | None = None
+    player: tuple[str, ...] = ()
+    volume: float = 0.3
+    PATHS: ClassVar[tuple[str, ...]] = ("file",)
+
+    def __post_init__(self) -> None:
+        _between("volume", self.volume, 0.001, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookConfig:
+    """Post the event to a URL, signed, and again until the receiver took it.
+
+    Args:
+        url: http or https.
+        secret_file: the key of the signature; None signs nothing.
+        timeout_s: for a whole request, 0.1 to 120.
+        keep: events kept on disk while the receiver is away; beyond that the oldest goes,
+            1 to 100000.
+    """
+
+    url: str
+    secret_file: str | None = None
+    timeout_s: float = 10.0
+    keep: int = 1000
+    PATHS: ClassVar[tuple[str, ...]] = ("secret_file",)
+
+    def __post_init__(self) -> None:
+        try:
+            parts = urlsplit(self.url)
+            port = parts.port
+        except ValueError as exc:
+            raise ConfigError(f"url={self.url!r}: {exc}") from exc
+        if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+            raise ConfigError(f"url={self.url!r}: need http://HOST... or https://HOST...")
+        if parts.username is not None or not self.url.isascii() or re.search(r"\s", self.url):
+            raise ConfigError(
+                "url: need plain ASCII without blanks and without a password; sign the events "
+                "with secret_file instead"
+            )
+        _between("timeout_s", self.timeout_s, 0.1, 120)
+        _between("keep", self.keep, 1, 100_000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MqttConfig:
+    """Publish to an MQTT broker, with discovery for Home Assistant.
+
+    Args:
+        host, port: the broker.
+        node: name of this device in topics; empty takes the host name.
+        username, password_file: where the broker asks for them.
+        tls: speak TLS, checking the broker's certificate against the system's.
+        discovery: prefix of Home Assistant's discovery; empty announces nothing.
+        hold_s: seconds for which an event waits for a broker that is away; an older one is of no
+            use to anybody, 0 to 86400.
+    """
+
+    host: str
+    port: int = 1883
+    node: str = ""
+    username: str | None = None
+    password_file: str | None = None
+    tls: bool = False
+    discovery: str = "homeassistant"
+    hold_s: float = 30.0
+    PATHS: ClassVar[tuple[str, ...]] = ("password_file",)
+
+    def __post_init__(self) -> None:
+        if not self.host:
+            raise ConfigError('host="": need the name or address of the broker')
+        _between("port", self.port, 1, 65_535)
+        _between("hold_s", self.hold_s, 0, 86_400)
+        for name, value in (("node", self.node), ("discovery", self.discovery)):
+            if value and not TOPIC_PART.fullmatch(value):
+                raise ConfigError(f"{name}={value!r}: need letters, digits, - and _, at most 64")
+        if self.password_file is not None and self.username is None:
+            raise ConfigError("password_file without username: give both")
+
+    @property
+    def node_name(self) -> str:
+        """The name in topics."""
+        return self.node or re.sub(r"[^A-Za-z0-9_-]", "_", socket.gethostname())[:64] or "wakeword"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SocketConfig:
+    """Write a JSON line to everybody who is connected to a unix socket.
+
+    Args:
+        path: of the socket; at most 100 bytes.
+        clients: at most so many at once, 1 to 1000.
+    """
+
+    path: str
+    clients: int = 128
+    PATHS: ClassVar[tuple[str, ...]] = ("path",)
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.path.encode()) <= 100:
+            raise ConfigError(f"path={self.path!r}: need 1 to 100 bytes; the system allows no more")
+        _between("clients", self.clients, 1, 1000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingConfig:
+    """Keep the sound of the command after the word as a WAV, and the event beside it as JSON.
+
+    Args:
+        folder: made if missing.
+        limit_mb: the oldest go when there is more than this, 1 to 100000.
+    """
+
+    folder: str
+    limit_mb: float = 100.0
+    PATHS: ClassVar[tuple[str, ...]] = ("folder",)
+
+    def __post_init__(self) -> None:
+        _between("limit_mb", self.limit_mb, 1, 100_000)
+
+
+ActionConfig = (
+    CommandConfig | SoundConfig | WebhookConfig | MqttConfig | SocketConfig | RecordingConfig
+)
+KINDS: dict[str, type[ActionConfig]] = {
+    "command": CommandConfig,
+    "sound": SoundConfig,
+    "webhook": WebhookConfig,
+    "mqtt": MqttConfig,
+    "socket": SocketConfig,
+    "recording": RecordingConfig,
+}

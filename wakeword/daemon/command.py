@@ -1,0 +1,93 @@
+"""The command ``wakeword daemon``: write a configuration, check one, or listen with one."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+
+from wakeword.daemon.config import DaemonConfig, read_config
+from wakeword.daemon.log_form import daemon_log
+from wakeword.daemon.models import read_models
+from wakeword.daemon.service import Service
+from wakeword.errors import ConfigError
+from wakeword.quiet import quiet_runtime
+
+__all__ = ["check", "daemon", "init"]
+
+EXAMPLE = Path(__file__).with_name("example.toml")
+UNIT = Path(__file__).with_name("wakeword.service")
+
+
+def daemon(args: argparse.Namespace) -> int:
+    """Do what the options ask for."""
+    if args.unit:
+        print(UNIT.read_text(encoding="utf-8"), end="")
+        return 0
+    path = Path(args.init or args.config)
+    if args.init:
+        init(path, force=args.force)
+        return 0
+    if args.check:
+        print(check(path))
+        return 0
+    return run(path)
+
+
+def init(path: Path, *, force: bool) -> None:
+    """Write a commented configuration.
+
+    Raises:
+        ConfigError: it exists and ``force`` is not set, or the disk refuses.
+    """
+    if path.exists() and not force:
+        raise ConfigError(f"{path}: exists; choose another name, or replace it with --force")
+    partial = path.with_name(f".{path.name}.part")
+    try:
+        partial.write_bytes(EXAMPLE.read_bytes())
+        partial.replace(path)
+    except OSError as exc:
+        raise ConfigError(f"{path}: cannot be written ({exc.strerror})") from exc
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def check(path: Path) -> str:
+    """Read a configuration and its models, and say what would be done.
+
+    Raises:
+        ConfigError: it is wrong.
+        BundleError: a model is.
+    """
+    config = read_config(path)
+    with quiet_runtime():
+        read_models(config).detector()
+    lines = [f"{path}: fine"]
+    for word in config.words:
+        actions = ", ".join(f"{n} ({kind(config, n)})" for n in config.actions_of(word))
+        lines.append(f"{word}: {actions or 'nothing but a line in the log'}")
+    return "\n".join(lines)
+
+
+def kind(config: DaemonConfig, name: str) -> str:
+    """Return the kind of an action, as the file names it."""
+    return type(config.actions[name]).__name__.removesuffix("Config").lower()
+
+
+def run(path: Path) -> int:
+    """Listen until SIGTERM or SIGINT; SIGHUP reads the configuration again."""
+    service = Service(path)
+    before = {
+        signal.SIGTERM: signal.signal(signal.SIGTERM, lambda *_: service.request_stop()),
+        signal.SIGINT: signal.signal(signal.SIGINT, lambda *_: service.request_stop()),
+        signal.SIGHUP: signal.signal(signal.SIGHUP, lambda *_: service.request_reload()),
+    }
+    try:
+        with daemon_log(service.config.log):
+            service.run()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    sys.stderr.flush()
+    return 0

@@ -1,0 +1,70 @@
+"""One thread with an event loop, for everything that serves other programs."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import logging
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from wakeword.errors import DeviceError
+
+__all__ = ["Hub"]
+
+T = TypeVar("T")
+START_S = 10.0
+
+log = logging.getLogger("wakeword")
+
+
+class Hub:
+    """Runs coroutines and callbacks beside the thread that listens."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="hub", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def call(self, coroutine: Coroutine[Any, Any, T], timeout_s: float = START_S) -> T:
+        """Run a coroutine in the loop and return its result.
+
+        Raises:
+            DeviceError: it took too long.
+            Exception: what the coroutine raised.
+        """
+        future = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+        try:
+            return future.result(timeout_s)
+        except concurrent.futures.TimeoutError as exc:
+            future.cancel()
+            raise DeviceError(f"no server within {timeout_s:g} s; the machine is too busy") from exc
+
+    def post(self, callback: Callable[..., None], *args: Any) -> None:
+        """Have the loop call something soon; nothing happens once it is closed."""
+        if not self.loop.is_closed():
+            self.loop.call_soon_threadsafe(callback, *args)
+
+    def stop(self) -> None:
+        """End every task, and the thread."""
+        if self._thread.is_alive():
+            self.call(self._cancel_all())
+            self.post(self.loop.stop)
+            self._thread.join(START_S)
+        if not self._thread.is_alive():
+            self.loop.close()
+
+    async def _cancel_all(self) -> None:
+        """Cancel the tasks that still run, and wait until they have tidied up."""
+        tasks = [t for t in asyncio.all_tasks() if t is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        self.loop.run_forever()

@@ -1,0 +1,207 @@
+"""The heart of the daemon: sound in, events out to the actions of each word."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from datetime import datetime
+
+from wakeword.audio import RATE_HZ
+from wakeword.daemon.config import DaemonConfig
+from wakeword.daemon.endpoint import Endpointer
+from wakeword.daemon.quiet_hours import QuietHours
+from wakeword.daemon.ring import Ring
+from wakeword.daemon.stats import Stats
+from wakeword.detector import Detection, Detector
+from wakeword.microphone import Clock
+from wakeword.sinks.event import Event, Utterance
+from wakeword.sinks.outage import Outage
+from wakeword.sinks.sink_set import SinkSet
+from wakeword.sources import Chunk
+
+__all__ = ["Listener"]
+
+RING = 5 * RATE_HZ  # what a new detector hears first, and what a command may begin with
+REPEAT = RATE_HZ  # after a switch, a word that fired so recently is the same one
+CAPTURES = 4  # commands collected at once; a word said again begins another
+SILENT_S = 60  # of digital silence before the log says so
+
+log = logging.getLogger("wakeword")
+
+
+class Listener:
+    """Feeds a detector and hands what it hears to the sinks.
+
+    Everything here runs in the thread that listens, and nothing here waits.
+
+    Args:
+        config: words, their actions, and what follows a word.
+        detector: for these words.
+        sinks: take the events.
+        stats: counts; others read them.
+        clock: time.
+        wall: seconds since 1970; looked at anew for every event, so it may jump.
+        make_event: numbers the events.
+    """
+
+    def __init__(
+        self,
+        config: DaemonConfig,
+        detector: Detector,
+        sinks: SinkSet,
+        *,
+        stats: Stats,
+        clock: Clock,
+        wall: Callable[[], float],
+        make_event: Callable[[Detection, int], Event],
+    ) -> None:
+        self.detector = detector
+        self._sinks = sinks
+        self._stats = stats
+        self._clock = clock
+        self._wall = wall
+        self._make_event = make_event
+        self._ring = Ring(RING)
+        self._captures: list[tuple[Event, list[str], Endpointer]] = []
+        self._heard = 0  # samples heard or lost so far
+        self._start = 0  # where the detector's sample 0 lies in them
+        self._fired: dict[str, int] = {}
+        self._mute: dict[str, int] = {}
+        self._silent = 0
+        self._silence = Outage("microphone", clock)
+        self._use(config)
+
+    def _use(self, config: DaemonConfig) -> None:
+        self.config = config
+        self._quiet = {w: QuietHours.parse(c.quiet_hours) for w, c in config.words.items()}
+
+    def hear(self, chunk: Chunk) -> None:
+        """Take the next sound."""
+        stats = self._stats
+        began_s = time.thread_time()
+        samples = chunk.samples
+        self._heard += chunk.dropped
+        self._start += chunk.dropped
+        stats.dropped += chunk.dropped
+        stats.overflows += chunk.overflows
+        if chunk.restarted:
+            stats.restarts += 1
+            self._break_off()
+        found = self.detector.feed(samples)
+        self._ring.feed(samples)
+        self._heard += len(samples)
+        stats.samples += len(samples)
+        if self._captures:
+            self._collect(chunk)
+        for detection in found:
+            self._found(detection)
+        self._watch_silence(chunk)
+        stats.last_audio_s = self._clock.now()
+        stats.busy_s += time.thread_time() - began_s
+
+    def switch(self, config: DaemonConfig, detector: Detector | None) -> None:
+        """Go on with other settings from the next sample on, without having missed one.
+
+        A new detector first hears the last seconds again, so that a word that is being said now is
+        heard whole; what it finds in them was decided before and is left out.
+
+        Args:
+            config: the new settings.
+            detector: a new one for them, or None to keep the one there is.
+        """
+        self._use(config)
+        if detector is None:
+            return
+        known = self._ring.last(RING)
+        detector.reset()
+        detector.feed(known)
+        self.detector = detector
+        self._start = self._heard - len(known)
+        self._mute = {word: at + REPEAT for word, at in self._fired.items()}
+
+    def finish(self) -> None:
+        """The sound is over: hear the last word out, and hand on what was collected."""
+        for detection in self.detector.finish():
+            self._found(detection)
+        self._stop_captures()
+
+    def _break_off(self) -> None:
+        """Forget the sound so far: what comes now has nothing to do with it."""
+        self._stop_captures()
+        self.detector.reset()
+        self._ring.reset()
+        self._start = self._heard
+
+    def _found(self, detection: Detection) -> None:
+        """Make an event, and hand it to the word's actions."""
+        at = self._start + detection.sample_index
+        word = detection.word
+        if at < self._mute.get(word, 0):
+            return
+        self._fired[word] = at
+        self._stats.detections[word] += 1
+        event = self._make_event(detection, self._start)
+        fields = {"event": event.id, "word": word, "prob": round(event.prob, 6)}
+        if self._quiet[word].holds(datetime.fromtimestamp(self._wall()).time()):
+            self._stats.quiet[word] += 1
+            log.info("heard %s, %.3f: quiet hours", word, event.prob, extra={"fields": fields})
+            return
+        log.info("heard %s, %.3f", word, event.prob, extra={"fields": fields})
+        later = []
+        for name in self.config.actions_of(word):
+            if self._sinks.wants_audio(name):
+                later.append(name)
+            else:
+                self._sinks.put(name, event, None)
+        if later:
+            self._begin(event, later, at)
+
+    def _begin(self, event: Event, names: list[str], at: int) -> None:
+        """Begin to collect the command after a word that fired at a sample in the past."""
+        since = max(0, self._heard - at)
+        known = self._ring.last(RING)
+        cut = max(0, len(known) - since)
+        endpointer = Endpointer(self.config.after, known[:cut])
+        if len(self._captures) >= CAPTURES:
+            oldest, waiting, collected = self._captures.pop(0)
+            self._hand_on(oldest, waiting, collected.stop())
+        utterance = endpointer.feed(known[cut:])
+        if utterance is None:
+            self._captures.append((event, names, endpointer))
+        else:
+            self._hand_on(event, names, utterance)
+
+    def _collect(self, chunk: Chunk) -> None:
+        """Give the sound to the commands that are being collected."""
+        going = []
+        for event, names, endpointer in self._captures:
+            utterance = endpointer.feed(chunk.samples)
+            if utterance is None:
+                going.append((event, names, endpointer))
+            else:
+                self._hand_on(event, names, utterance)
+        self._captures = going
+
+    def _stop_captures(self) -> None:
+        """Hand on what was collected, as far as it came."""
+        for event, names, endpointer in self._captures:
+            self._hand_on(event, names, endpointer.stop())
+        self._captures = []
+
+    def _hand_on(self, event: Event, names: list[str], utterance: Utterance) -> None:
+        """Give a command to the actions that wait for it."""
+        for name in names:
+            self._sinks.put(name, event, utterance)
+
+    def _watch_silence(self, chunk: Chunk) -> None:
+        """Say once when a microphone gives nothing but zeros: it is muted, or broken."""
+        if chunk.samples.any():
+            self._silent = 0
+            self._silence.over()
+            return
+        before, self._silent = self._silent, self._silent + len(chunk.samples)
+        if before < SILENT_S * RATE_HZ <= self._silent:
+            self._silence.failed(
+                f"nothing but zeros for {SILENT_S} s; is it muted? (alsamixer; wakeword devices)"
+            )

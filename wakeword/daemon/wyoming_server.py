@@ -1,0 +1,168 @@
+"""Wake-word detection for others over the Wyoming protocol, as Home Assistant and satellites ask.
+
+A client says ``describe`` and gets ``info``; or ``detect`` with the words it wants, then
+``audio-start``, ``audio-chunk``s and ``audio-stop``. It gets a ``detection`` for every word, or
+``not-detected`` when its sound ended without one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from wakeword.daemon.config import ServerConfig
+from wakeword.daemon.models import Models
+from wakeword.daemon.wyoming_stream import WyomingStream
+from wakeword.daemon.wyoming_wire import (
+    HEADER_BYTES,
+    Message,
+    WireError,
+    read_message,
+    write_message,
+)
+from wakeword.errors import WakewordError
+from wakeword.microphone import SystemClock
+from wakeword.sinks.outage import Outage
+
+__all__ = ["WyomingServer", "info"]
+
+UNSENT_BYTES = 65_536  # answers a client may leave unread before it is cut off
+NAMES = 100
+
+log = logging.getLogger("wakeword")
+
+
+def info(models: Models) -> dict[str, Any]:
+    """Describe the words that can be asked for, as ``info`` does."""
+    own = {"name": "wakeword", "url": "https://pypi.org/project/wakeword/"}
+    words = [
+        {
+            "name": word,
+            "description": word,
+            "phrase": word,
+            "languages": [],
+            "attribution": own,
+            "installed": True,
+            "version": bundle.sha256[:12],
+        }
+        for bundle, known in models.bundles
+        for word in known
+    ]
+    program = {
+        "name": "wakeword",
+        "description": "Wake words on the machine itself",
+        "attribution": own,
+        "installed": True,
+        "version": _version(),
+        "models": words,
+    }
+    return {
+        "asr": [],
+        "tts": [],
+        "handle": [],
+        "intent": [],
+        "wake": [program],
+        "mic": [],
+        "snd": [],
+    }
+
+
+class WyomingServer:
+    """Serves each client with a detector of its own.
+
+    Args:
+        config: where, and how many at once.
+        models: returns the models in force; a client gets those of the time when it asks.
+    """
+
+    def __init__(self, config: ServerConfig, models: Callable[[], Models]) -> None:
+        self._config = config
+        self._models = models
+        self._server: asyncio.Server | None = None
+        self._full = Outage("wyoming, clients", SystemClock())
+        self.clients = 0
+        self.host, self.port = config.host_port
+
+    async def open(self) -> None:
+        """Bind and serve; OSError where the port is taken."""
+        self._server = await asyncio.start_server(
+            self._client, self.host, self.port, limit=HEADER_BYTES
+        )
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def close(self) -> None:
+        """Stop serving; the hub ends the clients."""
+        if self._server is not None:
+            self._server.close()
+
+    async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one client until it leaves, or sends what is no message."""
+        if self.clients >= self._config.clients:
+            self._full.failed(f"{self.clients} are connected; more are refused")
+            writer.transport.abort()
+            return
+        self._full.over()
+        self.clients += 1
+        peer = writer.get_extra_info("peername")
+        with contextlib.suppress(OSError):  # a satellite that lost its power says no good-bye
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        try:
+            await self._serve(reader, writer)
+        except WireError as exc:
+            log.info("wyoming, client %s: %s; cut off", peer, exc)
+        except OSError as exc:
+            log.debug("wyoming, client %s: %s", peer, exc)
+        finally:
+            self.clients -= 1
+            if writer.transport.get_write_buffer_size():
+                writer.transport.abort()
+            writer.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer message after message."""
+        stream = WyomingStream(self._models())
+        while (message := await read_message(reader)) is not None:
+            if message.type == "describe":
+                stream.models = self._models()
+                writer.write(write_message("info", info(stream.models)))
+            elif message.type == "ping":
+                writer.write(write_message("pong", message.data))
+            elif message.type == "detect":
+                stream.models = self._models()
+                names = _names(message)
+                if unknown := stream.choose(names):
+                    text = f"no such wake word: {', '.join(unknown)[:200]}"
+                    writer.write(write_message("error", {"text": text, "code": "unknown-word"}))
+            elif message.type in ("audio-start", "audio-chunk", "audio-stop"):
+                try:
+                    await stream.take(message, lambda k, d: writer.write(write_message(k, d)))
+                except WakewordError as exc:
+                    raise WireError(str(exc)) from exc
+            if writer.transport.get_write_buffer_size() > UNSENT_BYTES:
+                raise WireError("does not read its answers")
+
+
+def _names(message: Message) -> list[str]:
+    """Return the words a client asks for; none means all."""
+    names = message.data.get("names")
+    if names is None:
+        return []
+    if not isinstance(names, list) or len(names) > NAMES:
+        raise WireError(f"names: need a list of at most {NAMES}")
+    if not all(isinstance(name, str) for name in names):
+        raise WireError("names: need strings")
+    return names
+
+
+def _version() -> str:
+    """Our own version."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("wakeword")
+    except PackageNotFoundError:
+        return "0"

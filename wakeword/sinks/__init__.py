@@ -1,0 +1,1 @@
+"""What is done when a word was heard; every sink has a module of its own."""

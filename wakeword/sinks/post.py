@@ -1,0 +1,72 @@
+"""One HTTP POST, signed, within a time limit that no receiver can stretch."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import hmac
+import http.client
+import socket
+import threading
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from wakeword.errors import WakewordError
+
+__all__ = ["post", "signature"]
+
+ANSWER_BYTES = 65_536
+
+
+def signature(secret: bytes, timestamp: str, body: bytes) -> str:
+    """Return the hexadecimal HMAC-SHA256 of ``timestamp``, a full stop and ``body``.
+
+    >>> signature(b"key", "1700000000", b"{}")[:16]
+    '45c4bec38ed5efac'
+    """
+    return hmac.new(secret, timestamp.encode("ascii") + b"." + body, hashlib.sha256).hexdigest()
+
+
+def post(url: str, body: bytes, headers: Mapping[str, str], timeout_s: float) -> int:
+    """Post and return the status; redirects are not followed.
+
+    Args:
+        url: http or https, checked before.
+        body: sent as it is.
+        headers: added to those of the request.
+        timeout_s: from the first packet to the end of the answer.
+
+    Raises:
+        WakewordError: no answer in time, or none that is HTTP.
+    """
+    parts = urlsplit(url)
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    kinds = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
+    connection = kinds[parts.scheme](str(parts.hostname), parts.port, timeout=timeout_s)
+    late = threading.Event()
+
+    def cut() -> None:
+        """End a request that trickles: each byte alone is within the socket's own time limit."""
+        late.set()
+        if connection.sock is not None:
+            with contextlib.suppress(OSError):
+                connection.sock.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(timeout_s, cut)
+    timer.daemon = True
+    try:
+        connection.connect()
+        timer.start()
+        connection.request("POST", target, body, {**headers, "Connection": "close"})
+        answer = connection.getresponse()
+        answer.read(ANSWER_BYTES)
+    except (OSError, http.client.HTTPException) as exc:
+        if late.is_set() or isinstance(exc, TimeoutError):
+            raise WakewordError(f"no whole answer within timeout_s={timeout_s:g}") from exc
+        raise WakewordError(f"no answer ({exc or type(exc).__name__})") from exc
+    finally:
+        timer.cancel()
+        connection.close()
+    if late.is_set():  # a shut socket reads as the end of an answer
+        raise WakewordError(f"no whole answer within timeout_s={timeout_s:g}")
+    return int(answer.status)
