@@ -25,6 +25,7 @@ __all__ = [
 
 SOURCES = ("microphone", "stdin", "none")
 LOG_FORMS = ("text", "json")
+MAX_WORD = 100
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
@@ -149,6 +150,8 @@ class DaemonConfig:
         if self.log not in LOG_FORMS:
             raise ConfigError(f"log={self.log!r}: need one of {', '.join(LOG_FORMS)}")
         for word, settings in self.words.items():
+            if not 1 <= len(word) <= MAX_WORD:
+                raise ConfigError(f"[word.{word[:MAX_WORD]}]: need 1 to {MAX_WORD} letters")
             for name in settings.actions or ():
                 if name not in self.actions:
                     raise ConfigError(

@@ -64,6 +64,7 @@ class Hub:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0)  # a closed transport is let go in the next turn
 
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)

@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
-from wakeword.daemon.actions import ActionConfig
+from wakeword.daemon.actions import ActionConfig, MqttConfig
 from wakeword.errors import WakewordError
 from wakeword.sinks.event import Event, Sink, Utterance
 
@@ -62,7 +62,7 @@ class SinkSet:
 
         Args:
             actions: settings by name.
-            words: per name, the words that may come.
+            words: per name, the words that may come; asked for where a sink announces them.
 
         Raises:
             WakewordError: one cannot be made. Its old self is there again, the others are as asked.
@@ -71,7 +71,8 @@ class SinkSet:
         for name in [n for n in self._keys if n not in actions]:
             self._remove(name)
         for name, config in actions.items():
-            key = (config, tuple(words[name]))
+            # Only a broker is told which words there are; nobody else is cut off for a new one.
+            key = (config, tuple(words[name]) if isinstance(config, MqttConfig) else ())
             before = self._keys.get(name)
             if before == key:
                 continue

@@ -20,6 +20,7 @@ __all__ = ["BUFFER_BYTES", "SocketSink"]
 
 BUFFER_BYTES = 65_536  # what waits for one client; some 400 events
 MODE = 0o660
+CLOSE_S = 0.5  # for clients to read the rest when the daemon ends
 
 log = logging.getLogger("wakeword")
 
@@ -88,7 +89,13 @@ class SocketSink:
     async def _close(self, server: asyncio.Server) -> None:
         server.close()
         for client in list(self._clients):
-            client.close()
+            client.close()  # once what it has not read yet is sent
+        deadline_s = self._hub.loop.time() + CLOSE_S
+        while self._clients and self._hub.loop.time() < deadline_s:
+            await asyncio.sleep(0.01)
+        for client in list(self._clients):
+            client.abort()
+        await asyncio.sleep(0)
 
     def _send(self, line: bytes) -> None:
         """Write a line to each client, in the hub's thread."""

@@ -65,6 +65,7 @@ class WebhookSink:
         self._secret = _read_secret(config.secret_file)
         self._spool = Spool(folder, config.keep)
         self._new: deque[bytes] = deque()
+        self._hand: bytes | None = None  # taken from there, and not on disk yet
         self._wake = threading.Event()
         self._stopping = False
         self._receiver = Outage(f"action {name}, receiver", clock)
@@ -75,7 +76,7 @@ class WebhookSink:
     @property
     def pending(self) -> int:
         """Events not delivered yet."""
-        return len(self._new) + len(self._spool)
+        return len(self._new) + len(self._spool) + (self._hand is not None)
 
     def start(self) -> None:
         """Start the thread; what an earlier run left behind goes first."""
@@ -125,24 +126,26 @@ class WebhookSink:
         first = self._spool.first()
         if first is not None:
             return first
-        return (None, self._new[0]) if self._new else None
+        return None if self._hand is None else (None, self._hand)
 
     def _forget(self, number: int | None) -> None:
         """Remove an event that is done with."""
         if number is None:
-            self._new.popleft()
+            self._hand = None
         else:
             self._spool.done(number)
 
     def _store(self) -> None:
         """Bring new events to disk; where it refuses they wait in memory."""
-        while self._new:
+        while self._hand is not None or self._new:
+            if self._hand is None:
+                self._hand = self._new.popleft()
             try:
-                gone = self._spool.put(self._new[0])
+                gone = self._spool.put(self._hand)
             except OSError as exc:
                 self._disk.failed(f"{exc.strerror}; up to {IN_MEMORY} events wait in memory")
                 return
-            self._new.popleft()
+            self._hand = None
             self._disk.over()
             if gone:
                 self.dropped += gone
@@ -150,11 +153,17 @@ class WebhookSink:
 
     def _deliver(self, body: bytes) -> bool:
         """Post one event; return whether it is done with."""
+        try:
+            key = str(json.loads(body)["id"])
+        except (ValueError, KeyError, TypeError):
+            self.dropped += 1
+            log.warning("action %s: an event on disk is damaged; removed", self.name)
+            return True
         timestamp = str(int(self._wall()))
         headers = {
             "Content-Type": "application/json",
             "User-Agent": "wakeword",
-            "Wakeword-Id": str(json.loads(body)["id"]),
+            "Wakeword-Id": key,
             "Wakeword-Timestamp": timestamp,
         }
         if self._secret:

@@ -1,0 +1,127 @@
+"""The daemon on a real sound server: the microphone vanishes and returns, time is taken from it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+from tests.daemon_kit import PATIENCE_S, until
+from tests.test_live import DEMO, REASON, ROOT, SoundCard
+
+pytestmark = pytest.mark.skipif(REASON is not None, reason=REASON or "")
+
+CONFIG = """
+[word.computer]
+actions = ["out"]
+[action.out]
+kind = "command"
+run = ["sh", "-c", "cat >> \\"$0\\"", "OUT"]
+"""
+
+
+class LiveDaemon:
+    """A daemon on a private sound server."""
+
+    def __init__(self, card: SoundCard, folder: Path) -> None:
+        self.out = folder / "out"
+        config = folder / "w.toml"
+        config.write_text(CONFIG.replace("OUT", str(self.out)))
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "wakeword", "daemon", "--config", str(config)],
+            cwd=ROOT, env=card.env, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        assert self.process.stderr is not None
+        self.log: list[str] = []
+        self._reader = threading.Thread(target=self._read, args=(self.process.stderr,))
+        self._reader.start()
+
+    def _read(self, stream: IO[bytes]) -> None:
+        with stream:
+            for line in stream:
+                self.log.append(line.decode())
+
+    def says(self, text: str, times: int = 1) -> None:
+        until(lambda: self.count(text) >= times, f"{text!r} {times} times in {self.log}")
+
+    def count(self, text: str) -> int:
+        return sum(text in line for line in self.log)
+
+    def acted(self) -> int:
+        return len(self.out.read_text().splitlines()) if self.out.exists() else 0
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait(PATIENCE_S)
+        self._reader.join(PATIENCE_S)
+
+
+@pytest.fixture
+def card(tmp_path: Path) -> Iterator[SoundCard]:
+    card = SoundCard(tmp_path)
+    card.plug()
+    yield card
+    card.unplug()
+
+
+@pytest.fixture
+def daemon(card: SoundCard, tmp_path: Path) -> Iterator[LiveDaemon]:
+    daemon = LiveDaemon(card, tmp_path)
+    yield daemon
+    daemon.close()
+
+
+def test_a_microphone_that_vanishes_and_returns_is_said_once_and_heard_again(
+    card: SoundCard, daemon: LiveDaemon
+) -> None:
+    daemon.says("listening to default")
+    card.play(DEMO)
+    until(lambda: daemon.acted() == 1)
+    card.unplug()
+    daemon.says("device lost")
+    card.plug()
+    daemon.says("device back")
+    card.play(DEMO)
+    until(lambda: daemon.acted() == 2)
+    assert (daemon.count("device lost"), daemon.count("device back")) == (1, 1)
+    daemon.process.send_signal(signal.SIGTERM)
+    assert daemon.process.wait(PATIENCE_S) == 0
+
+
+def test_a_microphone_that_is_not_there_yet_is_waited_for(tmp_path: Path) -> None:
+    card = SoundCard(tmp_path)  # nothing runs yet
+    daemon = LiveDaemon(card, tmp_path)
+    try:
+        daemon.says("waiting for it")
+        card.plug()
+        daemon.says("microphone: works again")
+        card.play(DEMO)
+        until(lambda: daemon.acted() == 1)
+        assert daemon.count("waiting for it") == 1
+        daemon.process.send_signal(signal.SIGTERM)
+        assert daemon.process.wait(PATIENCE_S) == 0
+    finally:
+        daemon.close()
+        card.unplug()
+
+
+def test_without_time_to_run_sound_is_lost_and_said_and_the_next_word_is_heard(
+    card: SoundCard, daemon: LiveDaemon
+) -> None:
+    daemon.says("listening to default")
+    card.play(DEMO)  # seconds of sound: it runs
+    until(lambda: daemon.acted() == 1)
+    os.kill(daemon.process.pid, signal.SIGSTOP)
+    card.play(DEMO)
+    os.kill(daemon.process.pid, signal.SIGCONT)
+    card.play(DEMO)
+    until(lambda: daemon.acted() >= 2)
+    assert daemon.process.poll() is None
+    assert daemon.count("fell behind") <= 2
