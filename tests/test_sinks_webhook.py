@@ -170,6 +170,26 @@ def test_a_receiver_that_trickles_cannot_hold_a_request(receiver: Receiver) -> N
     hold.set()
 
 
+def test_a_hanging_receiver_does_not_hold_the_queue_when_the_sink_is_exchanged(
+    receiver: Receiver, tmp_path: Path
+) -> None:
+    hold = threading.Event()
+    receiver.before_answer = lambda handler: not hold.wait(PATIENCE_S)
+    first = sink_for(receiver.url, tmp_path)
+    first.start()
+    first.put(event(1), None)
+    until(lambda: receiver.requests)
+    first.put(event(2), None)
+    first.stop(0.05)
+    with Receiver() as other:
+        second = sink_for(other.url, tmp_path)
+        second.start()
+        until(lambda: second.delivered == 2)
+        second.stop(PATIENCE_S)
+        assert other.taken == ["run-1", "run-2"]
+    hold.set()
+
+
 def test_a_redirect_is_not_followed(receiver: Receiver) -> None:
     receiver.answers = [302]
     assert post(receiver.url, b'{"id": "a"}', {}, 5) == 302

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from wakeword.cli_service import add_service_commands
 from wakeword.errors import WakewordError
 
 __all__ = ["main"]
@@ -259,16 +260,7 @@ def _parser() -> argparse.ArgumentParser:
         "-y", "--yes", action="store_true", help="keep what passes, without asking for a key"
     )
 
-    daemon = commands.add_parser("daemon", parents=[common], help="listen as a service")
-    daemon.add_argument(
-        "--config", default="wakeword.toml", metavar="FILE", help="what to do (wakeword.toml)"
-    )
-    what = daemon.add_mutually_exclusive_group()
-    what.add_argument("--init", metavar="FILE", help="write a commented configuration, and end")
-    what.add_argument("--check", action="store_true", help="say whether it is right, and end")
-    what.add_argument("--unit", action="store_true", help="print a unit file for systemd, and end")
-    daemon.add_argument("--force", action="store_true", help="replace a file that exists")
-
+    add_service_commands(commands, common)
     commands.add_parser("devices", parents=[common], help="list what can record")
     commands.add_parser("models", parents=[common], help="list the models that come with this")
     info = commands.add_parser("info", parents=[common], help="show what a bundle is and can do")

@@ -23,7 +23,7 @@ from wakeword.errors import AudioFormatError, ConfigError
 from wakeword.quiet import quiet_runtime
 from wakeword.sources import Chunk, raw_chunks
 
-__all__ = ["daemon", "detect", "devices", "info", "listen", "models", "record", "score"]
+__all__ = ["daemon", "detect", "devices", "info", "listen", "models", "record", "review", "score"]
 
 DEFAULT_MODEL = "computer_jarvis"
 CHUNK = RATE_HZ  # samples read from a file at once
@@ -133,6 +133,13 @@ def _print(args: argparse.Namespace, fields: dict[str, Any], prefix: str) -> Non
     else:
         time_s, word, prob = fields["time_s"], fields["word"], fields["prob"]
         print(f"{prefix}{time_s:9.2f} s  {word}  {prob:.3f}", flush=True)
+
+
+def review(args: argparse.Namespace) -> int:
+    """Judge what the daemon kept."""
+    from wakeword import review as module
+
+    return module.review(args)
 
 
 def score(args: argparse.Namespace) -> int:

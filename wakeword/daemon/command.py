@@ -11,6 +11,7 @@ from wakeword.daemon.config import DaemonConfig, read_config
 from wakeword.daemon.log_form import daemon_log
 from wakeword.daemon.models import read_models
 from wakeword.daemon.service import Service
+from wakeword.daemon.speech_gate import SpeechGate
 from wakeword.errors import ConfigError
 from wakeword.quiet import quiet_runtime
 
@@ -63,6 +64,8 @@ def check(path: Path) -> str:
     config = read_config(path)
     with quiet_runtime():
         read_models(config).detector()
+    if any(word.speech for word in config.words.values()):
+        SpeechGate()
     lines = [f"{path}: fine"]
     for word in config.words:
         actions = ", ".join(f"{n} ({kind(config, n)})" for n in config.actions_of(word))

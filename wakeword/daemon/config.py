@@ -18,6 +18,7 @@ __all__ = [
     "AfterConfig",
     "AudioConfig",
     "DaemonConfig",
+    "ReviewConfig",
     "ServerConfig",
     "WordConfig",
     "read_config",
@@ -62,17 +63,22 @@ class WordConfig:
         actions: names of actions; None takes all.
         quiet_hours: such as ["22:00-07:00"], in local time: heard then, it is counted and logged,
             and nothing is done.
+        speech: probability, in [0, 1], that a voice detector must give to the moments before the
+            word fired, for anything to be done; 0 asks none.
     """
 
     model: str = ""
     threshold: float | None = None
     actions: tuple[str, ...] | None = None
     quiet_hours: tuple[str, ...] = ()
+    speech: float = 0.0
 
     def __post_init__(self) -> None:
         if self.threshold is not None and not 0 < self.threshold <= 1:
             raise ConfigError(f"threshold={self.threshold}: need 0 < threshold <= 1")
         QuietHours.parse(self.quiet_hours)
+        if not 0 <= self.speech <= 1:
+            raise ConfigError(f"speech={self.speech}: need 0 to 1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +104,26 @@ class AfterConfig:
             ("before_ms", 0, 4000), ("wait_ms", 200, 30_000), ("silence_ms", 100, 5_000),
             ("limit_ms", 500, 60_000), ("margin_db", 3, 40),
         ):  # fmt: skip
+            if not low <= (value := getattr(self, name)) <= high:
+                raise ConfigError(f"{name}={value}: need {low} to {high}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewConfig:
+    """Clips of what was heard and what nearly was, for `wakeword review`; they stay here.
+
+    Args:
+        folder: made if missing.
+        limit_mb: the oldest go when there is more than this, 1 to 100000.
+        near: share of a word's threshold from which a score counts as near, 0.1 to 1.
+    """
+
+    folder: str
+    limit_mb: float = 50.0
+    near: float = 0.6
+
+    def __post_init__(self) -> None:
+        for name, low, high in (("limit_mb", 1, 100_000), ("near", 0.1, 1)):
             if not low <= (value := getattr(self, name)) <= high:
                 raise ConfigError(f"{name}={value}: need {low} to {high}")
 
@@ -141,6 +167,7 @@ class DaemonConfig:
     after: AfterConfig = AfterConfig()
     metrics: ServerConfig | None = None
     wyoming: ServerConfig | None = None
+    review: ReviewConfig | None = None
     state: Path = Path("state")
     log: str = "text"
 
@@ -182,7 +209,7 @@ def read_config(path: Path) -> DaemonConfig:
 
 def _config(table: Mapping[str, Any], folder: Path) -> DaemonConfig:
     """Build each part of a parsed file."""
-    known = {"word", "action", "audio", "after", "metrics", "wyoming", "state", "log"}
+    known = {"word", "action", "audio", "after", "metrics", "wyoming", "review", "state", "log"}
     if unknown := sorted(set(table) - known):
         raise ConfigError(f"unknown {unknown}; known are {sorted(known)}")
     for name in ("state", "log"):
@@ -205,6 +232,11 @@ def _config(table: Mapping[str, Any], folder: Path) -> DaemonConfig:
     for name in ("metrics", "wyoming"):
         if name in table:
             parts[name] = build(ServerConfig, table_of(table[name], name), name)
+    if "review" in table:
+        own = dict(table_of(table["review"], "review"))
+        if isinstance(own.get("folder"), str):
+            own["folder"] = str(folder / own["folder"])
+        parts["review"] = build(ReviewConfig, own, "review")
     return DaemonConfig(**parts)
 
 

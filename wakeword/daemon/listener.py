@@ -10,8 +10,10 @@ from datetime import datetime
 from wakeword.audio import RATE_HZ
 from wakeword.daemon.config import DaemonConfig
 from wakeword.daemon.endpoint import Endpointer
+from wakeword.daemon.keeper import Keeper
 from wakeword.daemon.quiet_hours import QuietHours
 from wakeword.daemon.ring import Ring
+from wakeword.daemon.speech_gate import SpeechGate
 from wakeword.daemon.stats import Stats
 from wakeword.detector import Detection, Detector
 from wakeword.microphone import Clock
@@ -43,6 +45,8 @@ class Listener:
         clock: time.
         wall: seconds since 1970; looked at anew for every event, so it may jump.
         make_event: numbers the events.
+        keeper: keeps clips for a person to judge; None keeps none.
+        gate: hears whether anybody spoke; needed where a word has a ``speech``.
     """
 
     def __init__(
@@ -55,6 +59,8 @@ class Listener:
         clock: Clock,
         wall: Callable[[], float],
         make_event: Callable[[Detection, int], Event],
+        keeper: Keeper | None = None,
+        gate: SpeechGate | None = None,
     ) -> None:
         self.detector = detector
         self._sinks = sinks
@@ -62,6 +68,8 @@ class Listener:
         self._clock = clock
         self._wall = wall
         self._make_event = make_event
+        self.keeper = keeper
+        self._gate = gate
         self._ring = Ring(RING)
         self._captures: list[tuple[Event, list[str], Endpointer]] = []
         self._heard = 0  # samples heard or lost so far
@@ -96,11 +104,15 @@ class Listener:
             self._collect(chunk)
         for detection in found:
             self._found(detection)
+        if self.keeper is not None:
+            self.keeper.look(self.detector, self._ring, self._heard)
         self._watch_silence(chunk)
         stats.last_audio_s = self._clock.now()
         stats.busy_s += time.thread_time() - began_s
 
-    def switch(self, config: DaemonConfig, detector: Detector | None) -> None:
+    def switch(
+        self, config: DaemonConfig, detector: Detector | None, gate: SpeechGate | None = None
+    ) -> None:
         """Go on with other settings from the next sample on, without having missed one.
 
         A new detector first hears the last seconds again, so that a word that is being said now is
@@ -109,8 +121,10 @@ class Listener:
         Args:
             config: the new settings.
             detector: a new one for them, or None to keep the one there is.
+            gate: as at the start.
         """
         self._use(config)
+        self._gate = gate
         if detector is None:
             return
         known = self._ring.last(RING)
@@ -129,6 +143,8 @@ class Listener:
     def _break_off(self) -> None:
         """Forget the sound so far: what comes now has nothing to do with it."""
         self._stop_captures()
+        if self.keeper is not None:
+            self.keeper.reset()
         self.detector.reset()
         self._ring.reset()
         self._start = self._heard
@@ -142,11 +158,22 @@ class Listener:
         self._fired[word] = at
         self._stats.detections[word] += 1
         event = self._make_event(detection, self._start)
-        fields = {"event": event.id, "word": word, "prob": round(event.prob, 6)}
+        if self.keeper is not None:
+            self.keeper.heard(event)
+        fields: dict[str, object] = {"event": event.id, "word": word, "prob": round(event.prob, 6)}
         if self._quiet[word].holds(datetime.fromtimestamp(self._wall()).time()):
             self._stats.quiet[word] += 1
             log.info("heard %s, %.3f: quiet hours", word, event.prob, extra={"fields": fields})
             return
+        need = self.config.words[word].speech
+        if need and self._gate is not None:
+            speech = self._gate.speech_prob(self._ring.last(RING))
+            fields["speech"] = round(speech, 6)
+            if speech < need:
+                self._stats.unspoken[word] += 1
+                text = "heard %s, %.3f: speech %.3f, nobody spoke"
+                log.info(text, word, event.prob, speech, extra={"fields": fields})
+                return
         log.info("heard %s, %.3f", word, event.prob, extra={"fields": fields})
         later = []
         for name in self.config.actions_of(word):

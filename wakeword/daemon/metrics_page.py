@@ -52,6 +52,7 @@ class _Collector:
         for name, text, counts in (
             ("detections", "Words heard.", stats.detections),
             ("quiet", "Words heard in quiet hours.", stats.quiet),
+            ("unspoken", "Words heard where nobody spoke.", stats.unspoken),
         ):
             family = Counter(f"wakeword_{name}", text, labels=["word"])
             for word in self._service.models.words:

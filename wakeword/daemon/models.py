@@ -29,6 +29,11 @@ class Models:
         """All words."""
         return tuple(word for _, words in self.bundles for word in words)
 
+    def threshold_of(self) -> dict[str, float]:
+        """The threshold of each word: as given, or its bundle's."""
+        own = {w: bundle.decision[w].threshold for bundle, words in self.bundles for w in words}
+        return own | dict(self.thresholds)
+
     def detector(self, words: Sequence[str] | None = None) -> Detector:
         """Make a detector of all words, or of some of them.
 

@@ -13,10 +13,12 @@ from typing import Any
 
 from wakeword.daemon.config import DaemonConfig, read_config
 from wakeword.daemon.hub import Hub
+from wakeword.daemon.keeper import Keeper
 from wakeword.daemon.listener import Listener
 from wakeword.daemon.models import Models, read_models
 from wakeword.daemon.notify import Notifier
 from wakeword.daemon.sources import StopListening, chunks
+from wakeword.daemon.speech_gate import SpeechGate
 from wakeword.daemon.stats import Stats
 from wakeword.detector import Detector
 from wakeword.errors import ConfigError, WakewordError
@@ -24,7 +26,7 @@ from wakeword.microphone import Clock, SystemClock
 from wakeword.quiet import quiet_runtime
 from wakeword.sinks.event import new_events
 from wakeword.sinks.make import sink_maker
-from wakeword.sinks.sink_set import SinkSet
+from wakeword.sinks.sink_set import GRACE_S, SinkSet
 from wakeword.sources import Chunk
 
 __all__ = ["Service"]
@@ -41,6 +43,7 @@ class _Loaded:
     config: DaemonConfig
     models: Models
     detector: Detector | None
+    gate: SpeechGate | None
 
 
 class Service:
@@ -114,6 +117,8 @@ class Service:
             clock=self.clock,
             wall=self._wall,
             make_event=new_events(self._wall),
+            keeper=self._keeper(),
+            gate=_gate(self.config),
         )
         try:
             self.sinks.change(self.config.actions, _words_of(self.config))
@@ -129,6 +134,8 @@ class Service:
             self._reloads.put(False)
             listener.finish()
             self.sinks.stop()
+            if listener.keeper is not None:
+                listener.keeper.sink.stop(GRACE_S)
             self._close_servers()
             self._notifier.close()
             log.info("stopped after %.0f s of sound", self.stats.audio_s)
@@ -163,7 +170,9 @@ class Service:
         """Go over to a loaded configuration between two chunks."""
         loaded, self._loaded = self._loaded, None
         if loaded is not None:
-            listener.switch(loaded.config, loaded.detector)
+            listener.switch(loaded.config, loaded.detector, loaded.gate)
+            if listener.keeper is not None:
+                listener.keeper.thresholds = loaded.models.threshold_of()
             self.config, self.models = loaded.config, loaded.models
             self.stats.reloads += 1
             log.info("configuration taken over; listening for: %s", ", ".join(loaded.models.words))
@@ -187,15 +196,25 @@ class Service:
         config = read_config(self.path)
         models = read_models(config)
         detector = None if models == self.models else models.detector()
-        for name in ("audio", "metrics", "wyoming", "state", "log"):
+        gate = _gate(config)
+        for name in ("audio", "metrics", "wyoming", "review", "state", "log"):
             if getattr(config, name) != getattr(self.config, name):
                 log.warning("[%s] changed: that takes a restart of the daemon", name)
         self.sinks.change(config.actions, _words_of(config))
-        self._loaded = _Loaded(config, models, detector)
+        self._loaded = _Loaded(config, models, detector, gate)
         if self.config.audio.source == "none" and self._source is None:
             self.config, self.models, self._loaded = config, models, None
             self.stats.reloads += 1
             self._notifier.ready(self._status())
+
+    def _keeper(self) -> Keeper | None:
+        """Return what keeps clips, started, where the configuration asks for it."""
+        if self.config.review is None:
+            return None
+        thresholds = self.models.threshold_of()
+        keeper = Keeper(self.config.review, thresholds, new_events(self._wall), self.clock)
+        keeper.sink.start()
+        return keeper
 
     def _status(self) -> str:
         """One line for `systemctl status`."""
@@ -234,6 +253,11 @@ class Service:
             for server in self._servers.values():
                 self._hub.call(server.close())
             self._hub.stop()
+
+
+def _gate(config: DaemonConfig) -> SpeechGate | None:
+    """Return a voice detector where a word asks for one."""
+    return SpeechGate() if any(word.speech for word in config.words.values()) else None
 
 
 def _words_of(config: DaemonConfig) -> dict[str, tuple[str, ...]]:

@@ -24,6 +24,7 @@ class Stats:
         last_audio_s: when the last sound came, by the monotonic clock; None before the first.
         detections: words heard, per word.
         quiet: words heard in their quiet hours, per word.
+        unspoken: words heard where the voice detector heard nobody, per word.
     """
 
     samples: int = 0
@@ -35,6 +36,7 @@ class Stats:
     last_audio_s: float | None = None
     detections: Counter[str] = field(default_factory=Counter)
     quiet: Counter[str] = field(default_factory=Counter)
+    unspoken: Counter[str] = field(default_factory=Counter)
 
     @property
     def audio_s(self) -> float:

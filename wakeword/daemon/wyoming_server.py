@@ -84,6 +84,7 @@ class WyomingServer:
         self._models = models
         self._server: asyncio.Server | None = None
         self._full = Outage("wyoming, clients", SystemClock())
+        self._broken = Outage("wyoming, messages", SystemClock())
         self.clients = 0
         self.host, self.port = config.host_port
 
@@ -112,8 +113,9 @@ class WyomingServer:
             writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         try:
             await self._serve(reader, writer)
+            self._broken.over()
         except WireError as exc:
-            log.info("wyoming, client %s: %s; cut off", peer, exc)
+            self._broken.failed(f"client {peer}: {exc}; cut off")
         except OSError as exc:
             log.debug("wyoming, client %s: %s", peer, exc)
         finally:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,13 +36,16 @@ class Event:
     sample: int
     at: str
 
-    def to_json(self) -> bytes:
-        """One JSON object, ASCII, without a line's end."""
-        fields = {
+    def fields(self) -> dict[str, Any]:
+        """What others are told."""
+        return {
             "id": self.id, "word": self.word, "prob": round(self.prob, 6),
             "sample": self.sample, "time_s": self.sample / RATE_HZ, "at": self.at,
         }  # fmt: skip
-        return json.dumps(fields).encode("ascii")
+
+    def to_json(self) -> bytes:
+        """One JSON object, ASCII, without a line's end."""
+        return json.dumps(self.fields()).encode("ascii")
 
 
 @dataclass(frozen=True, slots=True)

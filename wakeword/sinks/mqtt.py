@@ -86,7 +86,7 @@ class MqttSink:
 
     def put(self, event: Event, utterance: Utterance | None) -> None:
         """Take an event; Home Assistant wants its type beside the rest."""
-        body = json.dumps({"event_type": event.word, **json.loads(event.to_json())}).encode("ascii")
+        body = json.dumps({"event_type": event.word, **event.fields()}).encode("ascii")
         if len(self._held) >= HELD:
             self._held.popleft()
             self.dropped += 1

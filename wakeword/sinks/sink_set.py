@@ -12,7 +12,7 @@ from wakeword.daemon.actions import ActionConfig, MqttConfig
 from wakeword.errors import WakewordError
 from wakeword.sinks.event import Event, Sink, Utterance
 
-__all__ = ["Maker", "SinkSet"]
+__all__ = ["GRACE_S", "Maker", "SinkSet"]
 
 Maker = Callable[[str, ActionConfig, Sequence[str]], Sink]
 """Makes a sink of its name, its settings, and the words that may come."""

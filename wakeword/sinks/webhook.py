@@ -98,9 +98,10 @@ class WebhookSink:
         self._wake.set()
         if self._thread.ident is not None:
             self._thread.join(grace_s)
-        if not self._thread.is_alive():
-            self._store()
-            self._spool.close()
+        # A receiver that hangs may hold the thread longer: it only waits for an answer then, and
+        # whoever opens the queue next sends that event again, under the same id.
+        self._store()
+        self._spool.close()
 
     def _run(self) -> None:
         """Store, deliver, wait; until stopped."""

@@ -1,0 +1,37 @@
+"""The options of the commands around the daemon."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+__all__ = ["add_service_commands"]
+
+
+def add_service_commands(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Describe ``daemon`` and ``review``.
+
+    Args:
+        commands: what ``add_subparsers`` returned.
+        common: the options that every command has.
+    """
+    daemon = commands.add_parser("daemon", parents=[common], help="listen as a service")
+    daemon.add_argument(
+        "--config", default="wakeword.toml", metavar="FILE", help="what to do (wakeword.toml)"
+    )
+    what = daemon.add_mutually_exclusive_group()
+    what.add_argument("--init", metavar="FILE", help="write a commented configuration, and end")
+    what.add_argument("--check", action="store_true", help="say whether it is right, and end")
+    what.add_argument("--unit", action="store_true", help="print a unit file for systemd, and end")
+    daemon.add_argument("--force", action="store_true", help="replace a file that exists")
+
+    review = commands.add_parser(
+        "review", parents=[common], help="judge what the daemon heard and nearly heard"
+    )
+    review.add_argument(
+        "folder", metavar="FOLDER", help="as [review] of its configuration names it"
+    )
+    how = review.add_mutually_exclusive_group()
+    how.add_argument("--list", action="store_true", help="list the clips")
+    how.add_argument("--suggest", action="store_true", help="say what each threshold did to them")
+    how.add_argument("--label", nargs="+", metavar=("yes|no", "ID"), help="label clips by their id")

@@ -1,0 +1,220 @@
+"""Judge what the daemon kept, and say which threshold would have been right: `wakeword review`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wakeword.errors import ConfigError, WakewordError
+from wakeword.sinks.clips import read_note, write_note
+from wakeword.tables import table
+
+__all__ = ["Clip", "advice", "ask_all", "clips_in", "review"]
+
+LABELS = ("yes", "no")
+ENOUGH = 10  # clips of a kind below which a threshold chosen on them says little
+PLAYERS = (("pw-play",), ("paplay",), ("aplay", "-q"))
+PLAY_S = 15.0
+KEYS = "y: it was said, n: it was not, p: play, s: skip, d: delete, q: quit"
+
+log = logging.getLogger("wakeword")
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """One clip: where, what was scored, and what a person said.
+
+    Attributes:
+        note: path of its JSON.
+        word: that was or nearly was heard.
+        prob: the highest smoothed probability.
+        threshold: in force then.
+        kind: "heard" or "near".
+        label: "yes", "no", or empty.
+        at: when, UTC.
+    """
+
+    note: Path
+    word: str
+    prob: float
+    threshold: float
+    kind: str
+    label: str
+    at: str
+
+    @property
+    def wav(self) -> Path:
+        """Its sound."""
+        return self.note.with_suffix(".wav")
+
+
+def review(args: argparse.Namespace) -> int:
+    """List, label or judge the clips of a folder."""
+    folder = Path(args.folder)
+    if not folder.is_dir():
+        raise ConfigError(
+            f"{folder}: no such folder; [review] in the daemon's configuration names it"
+        )
+    clips = clips_in(folder)
+    if args.label:
+        label, *names = args.label
+        set_labels(clips, label, names)
+    elif args.suggest:
+        print(advice(clips))
+    elif args.list or not sys.stdin.isatty():
+        _list(clips, as_json=args.json)
+    else:
+        ask_all(clips, input, play)
+    return 0
+
+
+def clips_in(folder: Path) -> list[Clip]:
+    """Read the clips of a folder, oldest first; what is no clip is left alone."""
+    found = []
+    for path in folder.glob("*.json"):
+        note = read_note(path)
+        clip = None if note is None else _clip(path, note)
+        if clip is not None and clip.wav.is_file():
+            found.append(clip)
+    return sorted(found, key=lambda clip: (clip.at, clip.note.name))
+
+
+def _clip(path: Path, note: dict[str, Any]) -> Clip | None:
+    """Make a clip of a note, or None where it is none of ours."""
+    try:
+        clip = Clip(
+            path, str(note["word"]), float(note["prob"]), float(note["threshold"]),
+            str(note["kind"]), str(note.get("label", "")), str(note["at"]),
+        )  # fmt: skip
+    except (KeyError, TypeError, ValueError):
+        return None
+    return clip if clip.label in ("", *LABELS) else None
+
+
+def set_labels(clips: Sequence[Clip], label: str, names: Sequence[str]) -> None:
+    """Label clips by their ids.
+
+    Raises:
+        ConfigError: no such label or clip.
+    """
+    if label not in LABELS or not names:
+        raise ConfigError(f"--label {label}: need yes or no, and then the ids of clips")
+    by_id = {clip.note.stem: clip for clip in clips}
+    if unknown := [name for name in names if name not in by_id]:
+        raise ConfigError(f"{unknown[0]}: no such clip; see --list")
+    for name in names:
+        set_label(by_id[name], label)
+
+
+def set_label(clip: Clip, label: str) -> None:
+    """Write a label into the clip's note."""
+    write_note(clip.note, {**(read_note(clip.note) or {}), "label": label})
+
+
+def ask_all(clips: Sequence[Clip], ask: Callable[[str], str], play: Callable[[Path], None]) -> None:
+    """Play each clip that has no label, and ask for one.
+
+    Args:
+        clips: all of them.
+        ask: shows a line and returns the answer; raises EOFError at the end.
+        play: plays a WAV.
+    """
+    todo = [clip for clip in clips if not clip.label]
+    log.info("%d clips, %d to judge. %s", len(clips), len(todo), KEYS)
+    for number, clip in enumerate(todo, start=1):
+        kind = "heard" if clip.kind == "heard" else "nearly heard"
+        line = f"{number} of {len(todo)}: {clip.word} {kind}, {clip.prob:.2f}, {clip.at}? "
+        answer = "p"
+        while answer == "p":
+            play(clip.wav)
+            try:
+                answer = ask(line).strip().lower()[:1]
+            except EOFError:
+                return
+            while answer not in tuple("ynpsdq"):
+                log.info(KEYS)
+                answer = ask(line).strip().lower()[:1]
+        if answer == "q":
+            return
+        if answer == "d":
+            clip.note.unlink(missing_ok=True)
+            clip.wav.unlink(missing_ok=True)
+        elif answer in "yn":
+            set_label(clip, {"y": "yes", "n": "no"}[answer])
+
+
+def play(path: Path) -> None:
+    """Play a clip; say why where that does not work."""
+    player = next((p for p in PLAYERS if shutil.which(p[0])), None)
+    if player is None:
+        raise WakewordError("no player: need pw-play, paplay or aplay (apt install alsa-utils)")
+    try:
+        subprocess.run([*player, str(path)], check=True, timeout=PLAY_S, stdin=subprocess.DEVNULL)
+    except (OSError, subprocess.SubprocessError) as exc:
+        raise WakewordError(f"{path.name}: {player[0]} cannot play it ({exc})") from exc
+
+
+def advice(clips: Sequence[Clip]) -> str:
+    """Say per word what its threshold did to the labelled clips, and which would do better.
+
+    The lowest threshold at which none of the clips labelled "no" is heard, where there is one; what
+    it misses of those labelled "yes" is said as well.
+    """
+    rows: list[list[object]] = [["word", "threshold", "heard of said", "false", ""]]
+    lines = []
+    for word in sorted({clip.word for clip in clips}):
+        own = [clip for clip in clips if clip.word == word and clip.label]
+        said = sorted(clip.prob for clip in own if clip.label == "yes")
+        other = sorted(clip.prob for clip in own if clip.label == "no")
+        now = max((clip.at, clip.threshold) for clip in clips if clip.word == word)[1]
+        rows.append([word, f"{now:.3f}", *_counts(said, other, now), "in force"])
+        better = above(other)
+        if better is not None and better <= 1 and f"{better:.3f}" != f"{now:.3f}":
+            rows.append([word, f"{better:.3f}", *_counts(said, other, better), "none false"])
+        few = [n for n, c in (("yes", len(said)), ("no", len(other))) if c < ENOUGH]
+        if few:
+            lines.append(
+                f"{word}: fewer than {ENOUGH} labelled {' and '.join(few)}: too few to tell"
+            )
+    if len(rows) == 1:
+        return "no clip is here yet"
+    lines += [
+        "Clips are kept from near the threshold up: what scored lower is missed and not counted.",
+        "A threshold goes into the configuration, [word.NAME]; then: systemctl reload wakeword",
+    ]
+    return "\n".join([table(rows), *lines])
+
+
+def above(probs: Sequence[float]) -> float | None:
+    """Return the lowest threshold of three digits above all of these; None where there is none."""
+    return None if not probs else (int(max(probs) * 1000) + 1) / 1000
+
+
+def _counts(said: Sequence[float], other: Sequence[float], threshold: float) -> list[object]:
+    """Count what a threshold hears."""
+    heard = sum(prob >= threshold for prob in said)
+    return [
+        f"{heard} of {len(said)}",
+        f"{sum(prob >= threshold for prob in other)} of {len(other)}",
+    ]
+
+
+def _list(clips: Sequence[Clip], *, as_json: bool) -> None:
+    """Print the clips."""
+    names = ("id", "word", "kind", "prob", "threshold", "label", "at")
+    rows = [
+        [c.note.stem, c.word, c.kind, round(c.prob, 3), c.threshold, c.label, c.at] for c in clips
+    ]
+    if as_json:
+        for row in rows:
+            print(json.dumps(dict(zip(names, row, strict=True))))
+    else:
+        print(table([list(names), *rows]))
