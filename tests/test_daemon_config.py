@@ -20,9 +20,10 @@ from tests.daemon_kit import event
 from wakeword.cli import main
 from wakeword.daemon.actions import CommandConfig, MqttConfig, WebhookConfig
 from wakeword.daemon.command import EXAMPLE, UNIT
-from wakeword.daemon.config import AfterConfig, AudioConfig, read_config
+from wakeword.daemon.config import read_config
 from wakeword.daemon.models import read_models
 from wakeword.daemon.quiet_hours import QuietHours
+from wakeword.daemon.settings import AfterConfig, AudioConfig
 from wakeword.errors import ConfigError
 from wakeword.sinks.post import signature
 
@@ -96,6 +97,7 @@ WORD = "[word.computer]\n"
         (WORD + "[audio]\nsource = 'none'", r"hears nothing: write \[wyoming\]"),
         (WORD + "[audio]\nsource = 'stdin'\ndevice = 'x'", "is no device"),
         (WORD + "[after]\nsilence_ms = 5", r"\[after\] silence_ms=5: need 100 to 5000"),
+        (WORD + "[once]\naction = 'x'", r"\[once\] action='x': need one of kind mqtt"),
         ("log = 'xml'\n" + WORD, "log='xml': need one of text, json"),
         ("state = 3\n" + WORD, "state=3: need a string"),
     ],
@@ -165,6 +167,7 @@ def test_every_setting_of_the_example_is_known(tmp_path: Path) -> None:
     assert config.metrics is not None
     assert config.wyoming is not None
     assert config.review is not None
+    assert config.once is not None
 
 
 def test_the_example_states_the_defaults() -> None:
@@ -194,10 +197,10 @@ def test_the_unit_file_is_right_and_hardened(tmp_path: Path) -> None:
 DAEMON_PAGE = (ROOT / "docs/DAEMON.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("number", range(3))
+@pytest.mark.parametrize("number", range(4))
 def test_configurations_in_the_documentation_are_right(number: int, tmp_path: Path) -> None:
     blocks = re.findall(r"```toml\n(.*?)```", DAEMON_PAGE, re.DOTALL)
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     read_models(read_config(written(tmp_path, blocks[number])))
 
 

@@ -18,10 +18,11 @@ from tests.daemon_kit import CLOCK, QuickClock
 from wakeword import Detector
 from wakeword.audio import read_audio
 from wakeword.daemon.actions import ActionConfig, CommandConfig
-from wakeword.daemon.config import AfterConfig, DaemonConfig, WordConfig
+from wakeword.daemon.config import DaemonConfig
 from wakeword.daemon.endpoint import FRAME, Endpointer
 from wakeword.daemon.listener import Listener
 from wakeword.daemon.ring import Ring
+from wakeword.daemon.settings import AfterConfig, WordConfig
 from wakeword.daemon.speech_gate import SpeechGate
 from wakeword.daemon.stats import Stats
 from wakeword.sinks.event import Event, Utterance, new_events

@@ -26,9 +26,10 @@ from wyoming.wake import Detect, Detection, NotDetected
 
 from tests.daemon_kit import PATIENCE_S
 from wakeword.audio import read_audio, to_int16
-from wakeword.daemon.config import DaemonConfig, ServerConfig, WordConfig
+from wakeword.daemon.config import DaemonConfig
 from wakeword.daemon.hub import Hub
 from wakeword.daemon.models import Models, read_models
+from wakeword.daemon.settings import ServerConfig, WordConfig
 from wakeword.daemon.wyoming_server import WyomingServer
 from wakeword.daemon.wyoming_stream import pcm
 from wakeword.daemon.wyoming_wire import (
@@ -126,7 +127,7 @@ def test_describe_gives_what_home_assistant_reads(server: WyomingServer) -> None
     (info,) = talk(server, describe)
     (program,) = info.wake
     assert program.installed
-    assert program.attribution.url
+    assert program.attribution.name == "wakeword"
     assert [(m.name, m.phrase, m.installed) for m in program.models] == [
         ("computer", "computer", True),
         ("jarvis", "jarvis", True),

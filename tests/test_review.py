@@ -14,9 +14,9 @@ from tests.daemon_kit import CLOCK, PATIENCE_S
 from wakeword import Detector
 from wakeword.audio import read_audio
 from wakeword.cli import main
-from wakeword.daemon.config import ReviewConfig
 from wakeword.daemon.keeper import CLIP, SPACING, Keeper
 from wakeword.daemon.ring import Ring
+from wakeword.daemon.settings import ReviewConfig
 from wakeword.errors import ConfigError
 from wakeword.review import above, advice, ask_all, clips_in, set_labels
 from wakeword.sinks.clips import make_room, write_clip

@@ -3,155 +3,28 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from wakeword.daemon.actions import KINDS, ActionConfig
-from wakeword.daemon.quiet_hours import QuietHours
+from wakeword.daemon.actions import KINDS, ActionConfig, MqttConfig
+from wakeword.daemon.settings import (
+    NAME,
+    AfterConfig,
+    AudioConfig,
+    OnceConfig,
+    ReviewConfig,
+    ServerConfig,
+    WordConfig,
+)
 from wakeword.daemon.tables import build, read_toml, table_of
 from wakeword.errors import ConfigError
 
-__all__ = [
-    "AfterConfig",
-    "AudioConfig",
-    "DaemonConfig",
-    "ReviewConfig",
-    "ServerConfig",
-    "WordConfig",
-    "read_config",
-]
+__all__ = ["DaemonConfig", "read_config", "state_folder"]
 
-SOURCES = ("microphone", "stdin", "none")
 LOG_FORMS = ("text", "json")
 MAX_WORD = 100
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AudioConfig:
-    """Where the sound comes from.
-
-    Args:
-        source: "microphone"; "stdin" for raw int16 mono samples; "none" to serve Wyoming alone.
-        device: part of the name of the microphone, or its number; None takes the system's default.
-        channel: from 0; None takes mono, or the mean of all.
-        rate_hz: of the device or of stdin; None takes the device's own, or 16000.
-    """
-
-    source: str = "microphone"
-    device: str | int | None = None
-    channel: int | None = None
-    rate_hz: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.source not in SOURCES:
-            raise ConfigError(f"source={self.source!r}: need one of {', '.join(SOURCES)}")
-        if self.source != "microphone" and (self.device, self.channel) != (None, None):
-            raise ConfigError(f"source={self.source!r} is no device: leave device and channel out")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WordConfig:
-    """One word.
-
-    Args:
-        model: a shipped word, or the path of a bundle's .json; empty takes the word itself.
-        threshold: in (0, 1]; None takes the bundle's.
-        actions: names of actions; None takes all.
-        quiet_hours: such as ["22:00-07:00"], in local time: heard then, it is counted and logged,
-            and nothing is done.
-        speech: probability, in [0, 1], that a voice detector must give to the moments before the
-            word fired, for anything to be done; 0 asks none.
-    """
-
-    model: str = ""
-    threshold: float | None = None
-    actions: tuple[str, ...] | None = None
-    quiet_hours: tuple[str, ...] = ()
-    speech: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.threshold is not None and not 0 < self.threshold <= 1:
-            raise ConfigError(f"threshold={self.threshold}: need 0 < threshold <= 1")
-        QuietHours.parse(self.quiet_hours)
-        if not 0 <= self.speech <= 1:
-            raise ConfigError(f"speech={self.speech}: need 0 to 1")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AfterConfig:
-    """What is handed on to actions that take the sound of the command after the word.
-
-    Args:
-        before_ms: of sound before the word fired, 0 to 4000; the word itself lies in it.
-        wait_ms: for the command to begin; after that it ends without one.
-        silence_ms: that end a command.
-        limit_ms: the longest command.
-        margin_db: above the room's own level counts as speech.
-    """
-
-    before_ms: int = 1500
-    wait_ms: int = 3000
-    silence_ms: int = 800
-    limit_ms: int = 10_000
-    margin_db: float = 9.0
-
-    def __post_init__(self) -> None:
-        for name, low, high in (
-            ("before_ms", 0, 4000), ("wait_ms", 200, 30_000), ("silence_ms", 100, 5_000),
-            ("limit_ms", 500, 60_000), ("margin_db", 3, 40),
-        ):  # fmt: skip
-            if not low <= (value := getattr(self, name)) <= high:
-                raise ConfigError(f"{name}={value}: need {low} to {high}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReviewConfig:
-    """Clips of what was heard and what nearly was, for `wakeword review`; they stay here.
-
-    Args:
-        folder: made if missing.
-        limit_mb: the oldest go when there is more than this, 1 to 100000.
-        near: share of a word's threshold from which a score counts as near, 0.1 to 1.
-    """
-
-    folder: str
-    limit_mb: float = 50.0
-    near: float = 0.6
-
-    def __post_init__(self) -> None:
-        for name, low, high in (("limit_mb", 1, 100_000), ("near", 0.1, 1)):
-            if not low <= (value := getattr(self, name)) <= high:
-                raise ConfigError(f"{name}={value}: need {low} to {high}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServerConfig:
-    """A port to serve at.
-
-    Args:
-        address: HOST:PORT; an IPv6 host in brackets. Port 0 takes a free one.
-        clients: at most so many at once.
-    """
-
-    address: str
-    clients: int = 16
-
-    def __post_init__(self) -> None:
-        _ = self.host_port
-        if not 1 <= self.clients <= 1000:
-            raise ConfigError(f"clients={self.clients}: need 1 to 1000")
-
-    @property
-    def host_port(self) -> tuple[str, int]:
-        """The host without brackets, and the port."""
-        host, colon, port = self.address.rpartition(":")
-        if not (colon and host and port.isdecimal() and int(port) < 65_536):
-            raise ConfigError(f'address={self.address!r}: need HOST:PORT, such as "127.0.0.1:9468"')
-        return host.strip("[]"), int(port)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,11 +36,12 @@ class DaemonConfig:
 
     words: Mapping[str, WordConfig]
     actions: Mapping[str, ActionConfig] = field(default_factory=dict)
-    audio: AudioConfig = AudioConfig()
-    after: AfterConfig = AfterConfig()
+    audio: AudioConfig = field(default_factory=AudioConfig)
+    after: AfterConfig = field(default_factory=AfterConfig)
     metrics: ServerConfig | None = None
     wyoming: ServerConfig | None = None
     review: ReviewConfig | None = None
+    once: OnceConfig | None = None
     state: Path = Path("state")
     log: str = "text"
 
@@ -185,6 +59,11 @@ class DaemonConfig:
                         f"[word.{word}] actions: {name!r} is not there; write [action.{name}], or "
                         f"take one of {sorted(self.actions)}"
                     )
+        if self.once is not None:
+            if not isinstance(self.actions.get(self.once.action), MqttConfig):
+                raise ConfigError(f"[once] action={self.once.action!r}: need one of kind mqtt")
+            if self.once.wait_ms >= min(self.after.wait_ms, self.after.limit_ms):
+                raise ConfigError("[once] wait_ms: need less than wait_ms and limit_ms of [after]")
         if self.audio.source == "none" and self.wyoming is None:
             raise ConfigError('source="none" hears nothing: write [wyoming], or take a microphone')
 
@@ -209,7 +88,18 @@ def read_config(path: Path) -> DaemonConfig:
 
 def _config(table: Mapping[str, Any], folder: Path) -> DaemonConfig:
     """Build each part of a parsed file."""
-    known = {"word", "action", "audio", "after", "metrics", "wyoming", "review", "state", "log"}
+    known = {
+        "word",
+        "action",
+        "audio",
+        "after",
+        "metrics",
+        "wyoming",
+        "review",
+        "once",
+        "state",
+        "log",
+    }
     if unknown := sorted(set(table) - known):
         raise ConfigError(f"unknown {unknown}; known are {sorted(known)}")
     for name in ("state", "log"):
@@ -232,6 +122,8 @@ def _config(table: Mapping[str, Any], folder: Path) -> DaemonConfig:
     for name in ("metrics", "wyoming"):
         if name in table:
             parts[name] = build(ServerConfig, table_of(table[name], name), name)
+    if "once" in table:
+        parts["once"] = build(OnceConfig, table_of(table["once"], "once"), "once")
     if "review" in table:
         own = dict(table_of(table["review"], "review"))
         if isinstance(own.get("folder"), str):

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wakeword.audio import RATE_HZ
-from wakeword.daemon.config import AfterConfig
+from wakeword.daemon.settings import AfterConfig
 from wakeword.sinks.event import Utterance
 
 __all__ = ["Endpointer", "level_db"]

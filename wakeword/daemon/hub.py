@@ -64,7 +64,8 @@ class Hub:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.sleep(0)  # a closed transport is let go in the next turn
+        for _ in range(3):  # a connection that was just accepted is made, closed, and let go
+            await asyncio.sleep(0)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wakeword.audio import RATE_HZ
-from wakeword.daemon.config import ReviewConfig
 from wakeword.daemon.ring import Ring
+from wakeword.daemon.settings import ReviewConfig
 from wakeword.detector import Detection, Detector
 from wakeword.microphone import Clock
 from wakeword.sinks.clips import write_clip

@@ -11,6 +11,7 @@ from wakeword.audio import RATE_HZ
 from wakeword.daemon.config import DaemonConfig
 from wakeword.daemon.endpoint import Endpointer
 from wakeword.daemon.keeper import Keeper
+from wakeword.daemon.once import Once
 from wakeword.daemon.quiet_hours import QuietHours
 from wakeword.daemon.ring import Ring
 from wakeword.daemon.speech_gate import SpeechGate
@@ -47,6 +48,7 @@ class Listener:
         make_event: numbers the events.
         keeper: keeps clips for a person to judge; None keeps none.
         gate: hears whether anybody spoke; needed where a word has a ``speech``.
+        once: agrees with other machines who acts; None acts always.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Listener:
         make_event: Callable[[Detection, int], Event],
         keeper: Keeper | None = None,
         gate: SpeechGate | None = None,
+        once: Once | None = None,
     ) -> None:
         self.detector = detector
         self._sinks = sinks
@@ -70,6 +73,8 @@ class Listener:
         self._make_event = make_event
         self.keeper = keeper
         self._gate = gate
+        self._once = once
+        self._claimed: dict[str, tuple[Event, list[str]]] = {}  # actions that wait for others
         self._ring = Ring(RING)
         self._captures: list[tuple[Event, list[str], Endpointer]] = []
         self._heard = 0  # samples heard or lost so far
@@ -106,6 +111,8 @@ class Listener:
             self._found(detection)
         if self.keeper is not None:
             self.keeper.look(self.detector, self._ring, self._heard)
+        if self._claimed:
+            self._decide()
         self._watch_silence(chunk)
         stats.last_audio_s = self._clock.now()
         stats.busy_s += time.thread_time() - began_s
@@ -138,6 +145,8 @@ class Listener:
         """The sound is over: hear the last word out, and hand on what was collected."""
         for detection in self.detector.finish():
             self._found(detection)
+        while self._claimed:  # nobody is asked any more
+            self._act(*self._claimed.popitem()[1])
         self._stop_captures()
 
     def _break_off(self) -> None:
@@ -175,14 +184,32 @@ class Listener:
                 log.info(text, word, event.prob, speech, extra={"fields": fields})
                 return
         log.info("heard %s, %.3f", word, event.prob, extra={"fields": fields})
-        later = []
-        for name in self.config.actions_of(word):
-            if self._sinks.wants_audio(name):
-                later.append(name)
-            else:
-                self._sinks.put(name, event, None)
+        names = self.config.actions_of(word)
+        later = [name for name in names if self._sinks.wants_audio(name)]
+        now = [name for name in names if name not in later]
+        if self._once is not None and self._once.claim(event):
+            self._claimed[event.id] = (event, now)
+        else:
+            self._act(event, now)
         if later:
             self._begin(event, later, at)
+
+    def _act(self, event: Event, names: list[str]) -> None:
+        """Tell the actions that wait for no sound."""
+        for name in names:
+            self._sinks.put(name, event, None)
+
+    def _decide(self) -> None:
+        """Act on what we won, and drop what another machine did."""
+        for event, winner in self._once.decide() if self._once is not None else ():
+            _, names = self._claimed.pop(event.id)
+            if self._once is not None and winner == self._once.node:
+                self._act(event, names)
+                continue
+            self._stats.elsewhere[event.word] += 1
+            self._captures = [c for c in self._captures if c[0].id != event.id]
+            fields = {"event": event.id, "word": event.word, "winner": winner}
+            log.info("%s is for %s", event.word, winner, extra={"fields": fields})
 
     def _begin(self, event: Event, names: list[str], at: int) -> None:
         """Begin to collect the command after a word that fired at a sample in the past."""
@@ -217,8 +244,8 @@ class Listener:
         self._captures = []
 
     def _hand_on(self, event: Event, names: list[str], utterance: Utterance) -> None:
-        """Give a command to the actions that wait for it."""
-        for name in names:
+        """Give a command to the actions that wait for it; none is due while others are asked."""
+        for name in names if event.id not in self._claimed else ():
             self._sinks.put(name, event, utterance)
 
     def _watch_silence(self, chunk: Chunk) -> None:

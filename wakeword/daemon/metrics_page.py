@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from wakeword.daemon.config import ServerConfig
+from wakeword.daemon.settings import ServerConfig
 from wakeword.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ class _Collector:
             ("detections", "Words heard.", stats.detections),
             ("quiet", "Words heard in quiet hours.", stats.quiet),
             ("unspoken", "Words heard where nobody spoke.", stats.unspoken),
+            ("elsewhere", "Words on which another machine acted.", stats.elsewhere),
         ):
             family = Counter(f"wakeword_{name}", text, labels=["word"])
             for word in self._service.models.words:

@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from wakeword.daemon.actions import MqttConfig
 from wakeword.daemon.config import DaemonConfig, read_config
 from wakeword.daemon.hub import Hub
 from wakeword.daemon.keeper import Keeper
 from wakeword.daemon.listener import Listener
 from wakeword.daemon.models import Models, read_models
 from wakeword.daemon.notify import Notifier
+from wakeword.daemon.once import Once
+from wakeword.daemon.once_broker import OnceBroker
 from wakeword.daemon.sources import StopListening, chunks
 from wakeword.daemon.speech_gate import SpeechGate
 from wakeword.daemon.stats import Stats
@@ -78,6 +81,7 @@ class Service:
         self._wall = wall
         self._notifier = notifier or Notifier(self.clock)
         self._hub: Hub | None = None
+        self._once: OnceBroker | None = None
         self._servers: dict[str, Any] = {}
         self._stop = False
         self._reloads: queue.SimpleQueue[bool] = queue.SimpleQueue()
@@ -119,6 +123,7 @@ class Service:
             make_event=new_events(self._wall),
             keeper=self._keeper(),
             gate=_gate(self.config),
+            once=self._agree(),
         )
         try:
             self.sinks.change(self.config.actions, _words_of(self.config))
@@ -136,6 +141,8 @@ class Service:
             self.sinks.stop()
             if listener.keeper is not None:
                 listener.keeper.sink.stop(GRACE_S)
+            if self._once is not None:
+                self._once.stop()
             self._close_servers()
             self._notifier.close()
             log.info("stopped after %.0f s of sound", self.stats.audio_s)
@@ -197,7 +204,7 @@ class Service:
         models = read_models(config)
         detector = None if models == self.models else models.detector()
         gate = _gate(config)
-        for name in ("audio", "metrics", "wyoming", "review", "state", "log"):
+        for name in ("audio", "metrics", "wyoming", "review", "once", "state", "log"):
             if getattr(config, name) != getattr(self.config, name):
                 log.warning("[%s] changed: that takes a restart of the daemon", name)
         self.sinks.change(config.actions, _words_of(config))
@@ -215,6 +222,16 @@ class Service:
         keeper = Keeper(self.config.review, thresholds, new_events(self._wall), self.clock)
         keeper.sink.start()
         return keeper
+
+    def _agree(self) -> Once | None:
+        """Return what agrees with other machines, started, where the configuration asks for it."""
+        once = self.config.once
+        action = self.config.actions.get(once.action) if once is not None else None
+        if once is None or not isinstance(action, MqttConfig):
+            return None
+        self._once = OnceBroker(action, once.group, once.wait_ms / 1000, self.clock)
+        self._once.start()
+        return self._once.once
 
     def _status(self) -> str:
         """One line for `systemctl status`."""

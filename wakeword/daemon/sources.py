@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from wakeword.audio import RATE_HZ
-from wakeword.daemon.config import AudioConfig
+from wakeword.daemon.settings import AudioConfig
 from wakeword.devices import load_sounddevice, rescan
 from wakeword.errors import DeviceError
 from wakeword.microphone import BACKOFF_S, Clock, Microphone

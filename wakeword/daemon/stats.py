@@ -25,6 +25,7 @@ class Stats:
         detections: words heard, per word.
         quiet: words heard in their quiet hours, per word.
         unspoken: words heard where the voice detector heard nobody, per word.
+        elsewhere: words on which another machine acted, per word.
     """
 
     samples: int = 0
@@ -37,6 +38,7 @@ class Stats:
     detections: Counter[str] = field(default_factory=Counter)
     quiet: Counter[str] = field(default_factory=Counter)
     unspoken: Counter[str] = field(default_factory=Counter)
+    elsewhere: Counter[str] = field(default_factory=Counter)
 
     @property
     def audio_s(self) -> float:

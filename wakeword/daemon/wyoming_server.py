@@ -14,8 +14,8 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from wakeword.daemon.config import ServerConfig
 from wakeword.daemon.models import Models
+from wakeword.daemon.settings import ServerConfig
 from wakeword.daemon.wyoming_stream import WyomingStream
 from wakeword.daemon.wyoming_wire import (
     HEADER_BYTES,
@@ -38,7 +38,7 @@ log = logging.getLogger("wakeword")
 
 def info(models: Models) -> dict[str, Any]:
     """Describe the words that can be asked for, as ``info`` does."""
-    own = {"name": "wakeword", "url": "https://pypi.org/project/wakeword/"}
+    own = {"name": "wakeword", "url": ""}
     words = [
         {
             "name": word,

@@ -16,7 +16,7 @@ from wakeword.microphone import Clock
 from wakeword.sinks.event import Event, Utterance
 from wakeword.sinks.outage import Outage
 
-__all__ = ["MqttSink", "discovery"]
+__all__ = ["MqttSink", "connect_client", "discovery"]
 
 KEEPALIVE_S = 30
 RECONNECT_S = (1, 60)
@@ -146,22 +146,9 @@ class MqttSink:
 
     def _make_client(self) -> Any:
         """Set the client up; it connects later."""
-        try:
-            from paho.mqtt import client as paho
-        except ImportError as exc:
-            raise ConfigError(
-                f'action {self.name} needs paho-mqtt: pip install "wakeword[mqtt]"'
-            ) from exc
         config = self.config
-        client = paho.Client(
-            paho.CallbackAPIVersion.VERSION2, client_id=f"wakeword-{config.node_name}"
-        )
-        if config.username is not None:
-            client.username_pw_set(config.username, _password(config.password_file))
-        if config.tls:
-            client.tls_set()
+        client = connect_client(f"action {self.name}", config, f"wakeword-{config.node_name}")
         client.will_set(self._status, "offline", qos=1, retain=True)
-        client.reconnect_delay_set(*RECONNECT_S)
         client.on_connect = self._on_connect
         client.on_connect_fail = self._on_connect_fail
         client.on_disconnect = self._on_disconnect
@@ -189,6 +176,25 @@ class MqttSink:
         """Note that the broker went away, unless we left."""
         if not self._stopping:
             self._outage.failed(f"connection lost ({code})")
+
+
+def connect_client(who: str, config: MqttConfig, client_id: str) -> Any:
+    """Return a client of paho-mqtt with the settings of a broker, not connected yet.
+
+    Raises:
+        ConfigError: paho-mqtt is missing, or the password cannot be read.
+    """
+    try:
+        from paho.mqtt import client as paho
+    except ImportError as exc:
+        raise ConfigError(f'{who} needs paho-mqtt: pip install "wakeword[mqtt]"') from exc
+    client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id=client_id)
+    if config.username is not None:
+        client.username_pw_set(config.username, _password(config.password_file))
+    if config.tls:
+        client.tls_set()
+    client.reconnect_delay_set(*RECONNECT_S)
+    return client
 
 
 def _password(path: str | None) -> str | None:

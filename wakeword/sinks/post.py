@@ -50,17 +50,20 @@ def post(url: str, body: bytes, headers: Mapping[str, str], timeout_s: float) ->
         late.set()
         if connection.sock is not None:
             with contextlib.suppress(OSError):
-                connection.sock.shutdown(socket.SHUT_RDWR)
+                # Past TLS, which would take its state from under the thread that reads.
+                socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
 
     timer = threading.Timer(timeout_s, cut)
     timer.daemon = True
     try:
-        connection.connect()
         timer.start()
+        connection.connect()
+        if late.is_set():
+            raise TimeoutError
         connection.request("POST", target, body, {**headers, "Connection": "close"})
         answer = connection.getresponse()
         answer.read(ANSWER_BYTES)
-    except (OSError, http.client.HTTPException) as exc:
+    except (OSError, ValueError, http.client.HTTPException) as exc:
         if late.is_set() or isinstance(exc, TimeoutError):
             raise WakewordError(f"no whole answer within timeout_s={timeout_s:g}") from exc
         raise WakewordError(f"no answer ({exc or type(exc).__name__})") from exc

@@ -48,6 +48,7 @@ class SocketSink:
         self._hub = hub
         self._clients: set[asyncio.Transport] = set()
         self._server: asyncio.Server | None = None
+        self._closing = False
         self._deaf = Outage(f"action {name}, client", clock)
         self._many = Outage(f"action {name}, clients", clock)
 
@@ -87,6 +88,7 @@ class SocketSink:
         return server
 
     async def _close(self, server: asyncio.Server) -> None:
+        self._closing = True
         server.close()
         for client in list(self._clients):
             client.close()  # once what it has not read yet is sent
@@ -111,6 +113,9 @@ class SocketSink:
 
     def joined(self, client: asyncio.Transport) -> None:
         """Take a new client, or refuse it."""
+        if self._closing:
+            client.abort()
+            return
         if len(self._clients) >= self.config.clients:
             self._many.failed(f"{self.config.clients} are connected; more are refused")
             client.abort()

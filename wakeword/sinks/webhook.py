@@ -104,6 +104,15 @@ class WebhookSink:
         self._spool.close()
 
     def _run(self) -> None:
+        """Work until stopped; the thread must outlive a mistake of ours."""
+        while not self._stopping:
+            try:
+                self._work()
+            except Exception:
+                log.exception("action %s: goes on in %g s", self.name, BACKOFF_S[-1])
+                self._clock.wait(threading.Event(), BACKOFF_S[-1])
+
+    def _work(self) -> None:
         """Store, deliver, wait; until stopped."""
         failures, next_try_s = 0, 0.0
         while not self._stopping:

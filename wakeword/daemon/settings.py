@@ -1,0 +1,167 @@
+"""The parts of the daemon's configuration, each with its defaults and its rules."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from wakeword.daemon.quiet_hours import QuietHours
+from wakeword.errors import ConfigError
+
+__all__ = [
+    "NAME",
+    "AfterConfig",
+    "AudioConfig",
+    "OnceConfig",
+    "ReviewConfig",
+    "ServerConfig",
+    "WordConfig",
+]
+
+SOURCES = ("microphone", "stdin", "none")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AudioConfig:
+    """Where the sound comes from.
+
+    Args:
+        source: "microphone"; "stdin" for raw int16 mono samples; "none" to serve Wyoming alone.
+        device: part of the name of the microphone, or its number; None takes the system's default.
+        channel: from 0; None takes mono, or the mean of all.
+        rate_hz: of the device or of stdin; None takes the device's own, or 16000.
+    """
+
+    source: str = "microphone"
+    device: str | int | None = None
+    channel: int | None = None
+    rate_hz: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.source not in SOURCES:
+            raise ConfigError(f"source={self.source!r}: need one of {', '.join(SOURCES)}")
+        if self.source != "microphone" and (self.device, self.channel) != (None, None):
+            raise ConfigError(f"source={self.source!r} is no device: leave device and channel out")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WordConfig:
+    """One word.
+
+    Args:
+        model: a shipped word, or the path of a bundle's .json; empty takes the word itself.
+        threshold: in (0, 1]; None takes the bundle's.
+        actions: names of actions; None takes all.
+        quiet_hours: such as ["22:00-07:00"], in local time: heard then, it is counted and logged,
+            and nothing is done.
+        speech: probability, in [0, 1], that a voice detector must give to the moments before the
+            word fired, for anything to be done; 0 asks none.
+    """
+
+    model: str = ""
+    threshold: float | None = None
+    actions: tuple[str, ...] | None = None
+    quiet_hours: tuple[str, ...] = ()
+    speech: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.threshold is not None and not 0 < self.threshold <= 1:
+            raise ConfigError(f"threshold={self.threshold}: need 0 < threshold <= 1")
+        QuietHours.parse(self.quiet_hours)
+        if not 0 <= self.speech <= 1:
+            raise ConfigError(f"speech={self.speech}: need 0 to 1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AfterConfig:
+    """What is handed on to actions that take the sound of the command after the word.
+
+    Args:
+        before_ms: of sound before the word fired, 0 to 4000; the word itself lies in it.
+        wait_ms: for the command to begin; after that it ends without one.
+        silence_ms: that end a command.
+        limit_ms: the longest command.
+        margin_db: above the room's own level counts as speech.
+    """
+
+    before_ms: int = 1500
+    wait_ms: int = 3000
+    silence_ms: int = 800
+    limit_ms: int = 10_000
+    margin_db: float = 9.0
+
+    def __post_init__(self) -> None:
+        for name, low, high in (
+            ("before_ms", 0, 4000), ("wait_ms", 200, 30_000), ("silence_ms", 100, 5_000),
+            ("limit_ms", 500, 60_000), ("margin_db", 3, 40),
+        ):  # fmt: skip
+            if not low <= (value := getattr(self, name)) <= high:
+                raise ConfigError(f"{name}={value}: need {low} to {high}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewConfig:
+    """Clips of what was heard and what nearly was, for `wakeword review`; they stay here.
+
+    Args:
+        folder: made if missing.
+        limit_mb: the oldest go when there is more than this, 1 to 100000.
+        near: share of a word's threshold from which a score counts as near, 0.1 to 1.
+    """
+
+    folder: str
+    limit_mb: float = 50.0
+    near: float = 0.6
+
+    def __post_init__(self) -> None:
+        for name, low, high in (("limit_mb", 1, 100_000), ("near", 0.1, 1)):
+            if not low <= (value := getattr(self, name)) <= high:
+                raise ConfigError(f"{name}={value}: need {low} to {high}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnceConfig:
+    """Of several machines that hear a word only one acts.
+
+    Args:
+        action: of kind "mqtt", whose broker and ``node`` are used.
+        group: machines that agree with each other.
+        wait_ms: for what the others say, 50 to 1000; every action comes so much later.
+    """
+
+    action: str
+    group: str = "home"
+    wait_ms: int = 250
+
+    def __post_init__(self) -> None:
+        if not 50 <= self.wait_ms <= 1000:
+            raise ConfigError(f"wait_ms={self.wait_ms}: need 50 to 1000")
+        if not NAME.fullmatch(self.group):
+            raise ConfigError(f"group={self.group!r}: need letters, digits, - and _, at most 64")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerConfig:
+    """A port to serve at.
+
+    Args:
+        address: HOST:PORT; an IPv6 host in brackets. Port 0 takes a free one.
+        clients: at most so many at once.
+    """
+
+    address: str
+    clients: int = 16
+
+    def __post_init__(self) -> None:
+        _ = self.host_port
+        if not 1 <= self.clients <= 1000:
+            raise ConfigError(f"clients={self.clients}: need 1 to 1000")
+
+    @property
+    def host_port(self) -> tuple[str, int]:
+        """The host without brackets, and the port."""
+        host, colon, port = self.address.rpartition(":")
+        if not (colon and host and port.isdecimal() and int(port) < 65_536):
+            raise ConfigError(f'address={self.address!r}: need HOST:PORT, such as "127.0.0.1:9468"')
+        return host.strip("[]"), int(port)
