@@ -12,7 +12,7 @@ from wakeword.daemon.log_form import daemon_log
 from wakeword.daemon.models import read_models
 from wakeword.daemon.service import Service
 from wakeword.daemon.speech_gate import SpeechGate
-from wakeword.errors import ConfigError
+from wakeword.errors import ConfigError, DeviceError
 from wakeword.quiet import quiet_runtime
 
 __all__ = ["check", "daemon", "init"]
@@ -80,6 +80,8 @@ def kind(config: DaemonConfig, name: str) -> str:
 
 def run(path: Path) -> int:
     """Listen until SIGTERM or SIGINT; SIGHUP reads the configuration again."""
+    if sys.platform == "win32":
+        raise DeviceError("the daemon needs Linux or macOS; here take: wakeword listen --json")
     service = Service(path)
     before = {
         signal.SIGTERM: signal.signal(signal.SIGTERM, lambda *_: service.request_stop()),
