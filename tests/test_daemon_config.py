@@ -157,6 +157,24 @@ def test_check_says_what_is_wrong_in_one_line(
     assert "no shipped word or bundle of that name" in line
 
 
+@pytest.mark.parametrize(
+    ("action", "message"),
+    [
+        ("kind = 'command'\nrun = ['/no/such']", "'/no/such' is no program here"),
+        ("kind = 'webhook'\nurl = 'http://x'\nsecret_file = 'none'", "none: cannot be read"),
+        ("kind = 'mqtt'\nhost = 'x'\nusername = 'u'\npassword_file = 'none'", "cannot be read"),
+    ],
+)
+def test_check_finds_what_an_action_lacks(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], action: str, message: str
+) -> None:
+    path = str(written(tmp_path, f"{WORD}[action.a]\n{action}\n"))
+    assert main(["daemon", "--check", "--config", path]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "[action.a]" in line
+    assert message in line
+
+
 def test_every_setting_of_the_example_is_known(tmp_path: Path) -> None:
     """With every setting switched on, the example is still right."""
     text = re.sub(r"(?m)^# (\[|\w+ = )", r"\1", EXAMPLE.read_text())

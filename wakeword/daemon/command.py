@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
+import shutil
 import signal
 import sys
 from pathlib import Path
 
+from wakeword.daemon.actions import ActionConfig, CommandConfig, MqttConfig, WebhookConfig
 from wakeword.daemon.config import DaemonConfig, read_config
 from wakeword.daemon.log_form import daemon_log
 from wakeword.daemon.models import read_models
@@ -14,6 +17,8 @@ from wakeword.daemon.service import Service
 from wakeword.daemon.speech_gate import SpeechGate
 from wakeword.errors import ConfigError, DeviceError
 from wakeword.quiet import quiet_runtime
+from wakeword.sinks.mqtt import connect_client
+from wakeword.sinks.webhook import read_secret
 
 __all__ = ["check", "daemon", "init"]
 
@@ -58,7 +63,7 @@ def check(path: Path) -> str:
     """Read a configuration and its models, and say what would be done.
 
     Raises:
-        ConfigError: it is wrong.
+        ConfigError: it is wrong, or names a program, a library or a secret that is not here.
         BundleError: a model is.
     """
     config = read_config(path)
@@ -66,11 +71,28 @@ def check(path: Path) -> str:
         read_models(config).detector()
     if any(word.speech for word in config.words.values()):
         SpeechGate()
+    for name, action in config.actions.items():
+        try:
+            _check_action(name, action)
+        except ConfigError as exc:
+            raise ConfigError(f"{path}: [action.{name}] {exc}") from exc
+    if config.metrics is not None and importlib.util.find_spec("prometheus_client") is None:
+        raise ConfigError('[metrics] needs prometheus-client: pip install "wakeword[metrics]"')
     lines = [f"{path}: fine"]
     for word in config.words:
         actions = ", ".join(f"{n} ({kind(config, n)})" for n in config.actions_of(word))
         lines.append(f"{word}: {actions or 'nothing but a line in the log'}")
     return "\n".join(lines)
+
+
+def _check_action(name: str, action: ActionConfig) -> None:
+    """Raise ConfigError where a program, a library or a secret is missing; connects to nobody."""
+    if isinstance(action, CommandConfig) and shutil.which(action.run[0]) is None:
+        raise ConfigError(f"run: {action.run[0]!r} is no program here; give its whole path")
+    if isinstance(action, MqttConfig):
+        connect_client(f"action {name}", action, "check")
+    if isinstance(action, WebhookConfig):
+        read_secret(action.secret_file)
 
 
 def kind(config: DaemonConfig, name: str) -> str:

@@ -31,7 +31,7 @@ class Notifier:
         self._address = env.get("NOTIFY_SOCKET", "")
         self._socket: socket.socket | None = None
         if self._address.startswith(("/", "@")):
-            self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+            self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
             self._socket.setblocking(False)
         self._watchdog_s = _watchdog_s(env)
         self._next_s = 0.0

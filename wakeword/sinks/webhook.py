@@ -18,7 +18,7 @@ from wakeword.sinks.outage import Outage
 from wakeword.sinks.post import post, signature
 from wakeword.sinks.spool import Spool
 
-__all__ = ["BACKOFF_S", "WebhookSink"]
+__all__ = ["BACKOFF_S", "WebhookSink", "read_secret"]
 
 BACKOFF_S = (1.0, 2.0, 5.0, 15.0, 30.0, 60.0)  # waits after a failure; the last repeats
 IN_MEMORY = 200  # events kept while the disk refuses; beyond that the oldest goes
@@ -62,7 +62,7 @@ class WebhookSink:
         self.dropped = 0
         self._clock = clock
         self._wall = wall
-        self._secret = _read_secret(config.secret_file)
+        self._secret = read_secret(config.secret_file)
         self._spool = Spool(folder, config.keep)
         self._new: deque[bytes] = deque()
         self._hand: bytes | None = None  # taken from there, and not on disk yet
@@ -196,7 +196,7 @@ class WebhookSink:
         return False
 
 
-def _read_secret(path: str | None) -> bytes:
+def read_secret(path: str | None) -> bytes:
     """Read the key of the signature; the line's end does not belong to it."""
     if path is None:
         return b""
