@@ -17,7 +17,7 @@ import pytest
 from tests.daemon_kit import CLOCK, PATIENCE_S, QuickClock, event, until
 from wakeword.daemon.actions import MqttConfig
 from wakeword.errors import ConfigError
-from wakeword.sinks.mqtt import MqttSink, discovery
+from wakeword.sinks.mqtt import MqttSink, close_client, discovery
 
 BROKER = shutil.which("mosquitto") or shutil.which("/usr/sbin/mosquitto")
 pytestmark = pytest.mark.skipif(
@@ -87,8 +87,8 @@ class Subscriber:
         return [m.payload for m in self.messages if m.topic == topic]
 
     def close(self) -> None:
-        self._client.disconnect()
-        self._client.loop_stop()
+        self._client.on_subscribe = None
+        close_client(self._client)
 
 
 @pytest.fixture

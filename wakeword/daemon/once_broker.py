@@ -9,7 +9,7 @@ from typing import Any
 from wakeword.daemon.actions import MqttConfig
 from wakeword.daemon.once import Message, Once
 from wakeword.microphone import Clock
-from wakeword.sinks.mqtt import connect_client
+from wakeword.sinks.mqtt import close_client, connect_client
 from wakeword.sinks.outage import Outage
 
 __all__ = ["OnceBroker"]
@@ -52,8 +52,7 @@ class OnceBroker:
     def stop(self) -> None:
         """Leave."""
         self._stopping = True
-        self._client.disconnect()
-        self._client.loop_stop()
+        close_client(self._client)
 
     def _send(self, message: Message) -> bool:
         """Publish at once or not at all: a claim that comes late decides nothing."""

@@ -16,10 +16,11 @@ from wakeword.microphone import Clock
 from wakeword.sinks.event import Event, Utterance
 from wakeword.sinks.outage import Outage
 
-__all__ = ["MqttSink", "connect_client", "discovery"]
+__all__ = ["MqttSink", "close_client", "connect_client", "discovery"]
 
 KEEPALIVE_S = 30
 RECONNECT_S = (1, 60)
+CALLBACKS = ("on_connect", "on_connect_fail", "on_disconnect", "on_message", "on_publish")
 HELD = 100  # events that wait for the broker
 TICK_S = 0.5  # how often acknowledgements and old events are looked at while there are any
 
@@ -101,8 +102,7 @@ class MqttSink:
         if self._client.is_connected():
             farewell = self._client.publish(self._status, "offline", qos=1, retain=True)
             self._wait_for(farewell, min(grace_s, 2.0))
-        self._client.disconnect()
-        self._client.loop_stop()
+        close_client(self._client)
 
     def _run(self) -> None:
         """Publish what is held and count what the broker took."""
@@ -195,6 +195,17 @@ def connect_client(who: str, config: MqttConfig, client_id: str) -> Any:
         client.tls_set()
     client.reconnect_delay_set(*RECONNECT_S)
     return client
+
+
+def close_client(client: Any) -> None:
+    """Disconnect, end the client's thread, and undo the circles of references in its callbacks.
+
+    It closes its own sockets only when it is collected, and a circle leaves that to chance.
+    """
+    client.disconnect()
+    client.loop_stop()
+    for name in CALLBACKS:
+        setattr(client, name, None)
 
 
 def _password(path: str | None) -> str | None:
