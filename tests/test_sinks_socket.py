@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import socket
@@ -105,6 +106,16 @@ def test_clients_beyond_the_limit_are_refused_and_said_once(
     said = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
     assert len(said) == 2
     assert "2 are connected; more are refused" in said[0]
+
+
+def test_a_connection_made_while_the_daemon_ends_is_closed(hub: Hub, path: Path) -> None:
+    for _ in range(10):
+        sink = serve(hub, path)
+        with ExitStack() as stack:
+            client = connect(stack, path)
+            sink.stop(1)
+            with contextlib.suppress(ConnectionResetError):
+                assert client.recv(1) == b""
 
 
 def test_garbage_from_a_client_is_thrown_away(hub: Hub, path: Path) -> None:

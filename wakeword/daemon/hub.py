@@ -11,12 +11,26 @@ from typing import Any, TypeVar
 
 from wakeword.errors import DeviceError
 
-__all__ = ["Hub"]
+__all__ = ["Hub", "close_server"]
 
 T = TypeVar("T")
 START_S = 10.0
 
 log = logging.getLogger("wakeword")
+
+
+async def close_server(server: asyncio.Server) -> None:
+    """Stop serving, once the connections that are being accepted are there.
+
+    One that is accepted and not made yet would not be closed by anybody: asyncio (3.11) fails to
+    make it for a server that is closed.
+    """
+    loop = asyncio.get_running_loop()
+    for listening in server.sockets:
+        loop.remove_reader(listening.fileno())
+    for _ in range(3):
+        await asyncio.sleep(0)
+    server.close()
 
 
 class Hub:

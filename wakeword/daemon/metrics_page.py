@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from wakeword.daemon.hub import close_server
 from wakeword.daemon.settings import ServerConfig
 from wakeword.errors import ConfigError
 
@@ -102,7 +103,7 @@ class MetricsServer:
     async def close(self) -> None:
         """Stop serving."""
         if self._server is not None:
-            self._server.close()
+            await close_server(self._server)
 
     async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer one request within PATIENCE_S, or hang up."""

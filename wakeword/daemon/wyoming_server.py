@@ -14,6 +14,7 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
+from wakeword.daemon.hub import close_server
 from wakeword.daemon.models import Models
 from wakeword.daemon.settings import ServerConfig
 from wakeword.daemon.wyoming_stream import WyomingStream
@@ -98,7 +99,7 @@ class WyomingServer:
     async def close(self) -> None:
         """Stop serving; the hub ends the clients."""
         if self._server is not None:
-            self._server.close()
+            await close_server(self._server)
 
     async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one client until it leaves, or sends what is no message."""

@@ -10,7 +10,7 @@ import stat
 from pathlib import Path
 
 from wakeword.daemon.actions import SocketConfig
-from wakeword.daemon.hub import Hub
+from wakeword.daemon.hub import Hub, close_server
 from wakeword.errors import ConfigError
 from wakeword.microphone import Clock
 from wakeword.sinks.event import Event, Utterance
@@ -89,7 +89,7 @@ class SocketSink:
 
     async def _close(self, server: asyncio.Server) -> None:
         self._closing = True
-        server.close()
+        await close_server(server)
         for client in list(self._clients):
             client.close()  # once what it has not read yet is sent
         deadline_s = self._hub.loop.time() + CLOSE_S
