@@ -11,7 +11,7 @@ PYTHON ?= python3
 VENV ?= .venv
 DEV_VENV ?= .venv-dev
 OLD_VENV ?= .venv-tflite-runtime
-RECIPES ?= computer_jarvis alexa
+MODELS ?= computer_jarvis alexa
 RECORDING ?= wakeword/demo/computer.flac
 
 # Written last, so a half-made environment is made anew; named by the interpreter, so for another one it
@@ -38,9 +38,16 @@ lint: $(DEV_VENV)/$(STAMP)
 	$(DEV_VENV)/bin/ruff format --check .
 	$(DEV_VENV)/bin/mypy
 
-model: $(DEV_VENV)/$(STAMP)
-	for recipe in $(RECIPES); do \
-		$(DEV_VENV)/bin/wakeword train $$recipe $(if $(VOICES),--voices '$(VOICES)') --out wakeword/models --force || exit; \
+# Each model is made by the code that made it before: its JSON names the commit. Today's code is
+# `wakeword train RECIPE`.
+model:
+	for name in $(MODELS); do \
+	  commit=$$($(PYTHON) -c 'import json, sys; print(json.load(open(sys.argv[1]))["training"]["commit"])' wakeword/models/$$name.json) && \
+	  git worktree prune && { test -d build/$$commit || git worktree add --detach build/$$commit $$commit; } && \
+	  $(PYTHON) -m venv build/$$commit/.venv && \
+	  build/$$commit/.venv/bin/pip install --quiet --editable "build/$$commit[dev,synth]" && \
+	  build/$$commit/.venv/bin/wakeword train $$name $(if $(VOICES),--voices '$(VOICES)') \
+	    --work build/$$commit/runs --out wakeword/models --force || exit; \
 	done
 
 clean:
