@@ -60,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     own.add_argument("--negatives", type=Path, metavar="DIR", help="sound without it")
     own.add_argument("--background", type=Path, metavar="DIR", help="noise to hear it in")
     more = parser.add_argument_group("how much")
-    more.add_argument("--quick", action="store_true", help="a first model in a third of the time; "
+    more.add_argument("--quick", action="store_true", help="a first model, of less of everything; "
                       "what is spoken for it counts towards the whole one")  # fmt: skip
     more.add_argument("--clips", type=int, help="synthetic clips of each word")
     more.add_argument("--batches", type=int, help="batches to train")
