@@ -16,6 +16,8 @@ from wakeword_train.models.trigger import PRESETS
 
 __all__ = ["Recipe", "SynthConfig", "WindowConfig", "find_recipe", "read_recipe"]
 
+MOST_TEACHERS = 16  # each takes as long as the model itself
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SynthConfig:
@@ -54,6 +56,8 @@ class Recipe:
 
     ``real`` False leaves out recordings of the words themselves; ``without`` names labels of the
     pack that train nothing; ``backbone`` starts from the one of the preset, where there is one.
+    ``teachers`` models of other seeds are trained first, and the model learns what they think
+    together (`wakeword_train.teachers`).
     """
 
     words: tuple[str, ...]
@@ -63,6 +67,7 @@ class Recipe:
     real: bool = True
     without: tuple[str, ...] = ()
     backbone: bool = True
+    teachers: int = 0
     synth: SynthConfig = field(default_factory=SynthConfig)
     pack: PackConfig = field(default_factory=PackConfig)
     windows: WindowConfig = field(default_factory=WindowConfig)
@@ -76,6 +81,8 @@ class Recipe:
             raise ConfigError("words=[]: name at least one word")
         if self.preset not in PRESETS:
             raise ConfigError(f"preset={self.preset!r}: choose one of {', '.join(PRESETS)}")
+        if not 0 <= self.teachers <= MOST_TEACHERS:
+            raise ConfigError(f"teachers={self.teachers}: need 0 to {MOST_TEACHERS}")
 
 
 def find_recipe(name: str) -> Path:
