@@ -120,3 +120,6 @@ def test_a_run_with_teachers_that_was_killed_ends_as_one_that_was_not(
         np.load(tmp_path / "whole" / f"teacher-{n}" / "state.npz")["losses"] for n in (1, 2)
     )
     assert not np.array_equal(one, other)
+    trigger.train_model(replace(recipe, teachers=0), windows, tmp_path / "alone")
+    with np.load(tmp_path / "alone" / "state.npz") as alone:
+        np.testing.assert_array_equal(one, alone["losses"])

@@ -261,7 +261,8 @@ def train_model(
     taught = None
     if recipe.teachers and not finished:
         taught = _taught(recipe, windows, run, backbone, check, crew, progress)
-    keras.utils.set_random_seed(recipe.seed)
+    seed = recipe.seed + recipe.teachers  # theirs are the ones before
+    keras.utils.set_random_seed(seed)
     model = build(PRESETS[recipe.preset], int(windows.label.max()) + 1)
     if finished:
         if crew.chief:
@@ -278,7 +279,7 @@ def train_model(
     fit(
         model, windows,
         words=len(recipe.words), share=share_of(windows.names),
-        stride=PRESETS[recipe.preset].stride, config=recipe.fit, seed=recipe.seed, folder=run,
+        stride=PRESETS[recipe.preset].stride, config=recipe.fit, seed=seed, folder=run,
         taught=taught, check=check, progress=report, crew=crew,
     )  # fmt: skip
     if not crew.chief:
@@ -298,7 +299,10 @@ def _taught(
     crew: Crew,
     progress: Progress,
 ) -> NDArray[np.float16]:
-    """Fit the teachers, each from a seed of its own, and ask them about every window."""
+    """Fit the teachers, each from a seed of its own, and ask them about every window.
+
+    The first is the model that the recipe without teachers makes.
+    """
     kept, words = run / "taught.npy", len(recipe.words)
     if not crew.of_chief(b"done" if kept.is_file() else b""):
         teachers = []
@@ -309,7 +313,7 @@ def _taught(
                 progress(f"fit {name}", done, total)
 
             log.info("%s", name)
-            one = replace(recipe, teachers=0, seed=recipe.seed + number)
+            one = replace(recipe, teachers=0, seed=recipe.seed + number - 1)
             folder = run / f"teacher-{number}"
             model = train_model(
                 one, windows, folder, backbone=backbone, check=check, crew=crew, progress=tell
