@@ -111,7 +111,7 @@ def test_a_channel_is_chosen_untouched_or_refused() -> None:
 # ---- Resampler
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     rate_hz=st.sampled_from([8000, 11025, 16000, 22050, 32000, 44100, 48000, 96000]),
     cuts=st.lists(st.integers(0, len(NOISE)), max_size=8),

@@ -77,7 +77,7 @@ def test_the_scene_has_four_words_the_last_cut_off_by_the_end() -> None:
 
 
 @given(cuts=st.lists(st.integers(0, len(AUDIO)), max_size=8))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_any_chunking_equals_one_batch(cuts: list[int]) -> None:
     cutter = Cutter()
     takes = [take for chunk in np.split(AUDIO, sorted(cuts)) for take in cutter.feed(chunk)]
@@ -92,7 +92,7 @@ def test_sample_by_sample_equals_one_batch() -> None:
 
 
 @given(at=st.integers(0, len(AUDIO)))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_what_comes_later_changes_nothing_in_the_takes_that_ended(at: int) -> None:
     spoilt = AUDIO / np.float32(32768)
     spoilt[at:] = np.nan
@@ -102,7 +102,7 @@ def test_what_comes_later_changes_nothing_in_the_takes_that_ended(at: int) -> No
 
 
 @given(at=st.integers(0, len(AUDIO)), known=st.sampled_from([None, -55.0]))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_reset_equals_new(at: int, known: float | None) -> None:
     cutter = Cutter(room_db=known)
     cutter.feed(AUDIO[:at])
@@ -139,7 +139,7 @@ def test_a_batch_of_several_channels_is_refused() -> None:
     snr=st.sampled_from([5.0, 20.0, 300.0]),
     room=st.sampled_from([0.0, 1.0, 10.0]),
 )
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_every_word_is_in_one_take_and_whole(
     lengths: list[float], gap: float, snr: float, room: float
 ) -> None:

@@ -326,7 +326,7 @@ def test_digital_silence_before_the_word_makes_no_hiss_a_command() -> None:
     assert found.ended == "nothing"
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(cuts=st.lists(st.integers(0, 4 * RATE_HZ), max_size=8))
 def test_any_chunking_ends_a_command_at_the_same_sample(cuts: list[int]) -> None:
     sound = np.concatenate([room(0.4), voice(1.0), room(2.6)])
@@ -339,7 +339,7 @@ def test_any_chunking_ends_a_command_at_the_same_sample(cuts: list[int]) -> None
     assert (found.word_end, found.ended) == (expected.word_end, expected.ended)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     size=st.integers(1, 50),
     cuts=st.lists(st.integers(0, 200), max_size=8),

@@ -14,7 +14,7 @@ from typing import IO
 import pytest
 
 from tests.daemon_kit import PATIENCE_S, until
-from tests.test_live import DEMO, REASON, ROOT, SoundCard
+from tests.sound_card import DEMO, REASON, ROOT, SoundCard
 
 pytestmark = pytest.mark.skipif(REASON is not None, reason=REASON or "")
 
@@ -61,14 +61,6 @@ class LiveDaemon:
         self.process.kill()
         self.process.wait(PATIENCE_S)
         self._reader.join(PATIENCE_S)
-
-
-@pytest.fixture
-def card(tmp_path: Path) -> Iterator[SoundCard]:
-    card = SoundCard(tmp_path)
-    card.plug()
-    yield card
-    card.unplug()
 
 
 @pytest.fixture

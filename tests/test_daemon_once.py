@@ -67,7 +67,7 @@ class Bus:
                         self.acted.append(name)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     probs=st.lists(st.sampled_from([0.5, 0.7, 0.9]), min_size=2, max_size=4),
     times=st.lists(st.floats(0, 0.6), min_size=4, max_size=4),

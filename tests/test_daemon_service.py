@@ -209,7 +209,7 @@ def test_metrics_count_what_happened(folder: Path) -> None:
 def fuzz(port: str) -> None:
     """Send what no browser sends; each is answered or hung up on, and the page stays."""
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(st.binary(max_size=200) | st.just(b"A" * 20_000))
     def any_request(data: bytes) -> None:
         answer = ask(port, data)

@@ -276,7 +276,7 @@ def parse(data: bytes) -> list[Message]:
     return asyncio.run(read())
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.one_of(
         st.binary(max_size=300),
@@ -304,7 +304,7 @@ def test_any_bytes_are_messages_or_an_error_of_ours(data: bytes) -> None:
     assert len(said) < 200  # nobody fills our log
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     kind=st.text(max_size=20),
     data=st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=5), max_size=3),

@@ -56,7 +56,7 @@ def test_events_equal_the_rule_written_for_arrays(smooth_steps: int, refractory_
     np.testing.assert_allclose([p for _, p in got], [p for _, p in expected], rtol=1e-15)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(cuts=st.lists(st.integers(0, 300), max_size=10))
 def test_any_chunking_equals_one_batch(cuts: list[int]) -> None:
     decider = Decider(CONFIG)

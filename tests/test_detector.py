@@ -85,7 +85,7 @@ def test_detections_are_the_decisions_on_the_model_s_scores() -> None:
     assert DETECTOR.words == ("yes", "no")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(cuts=st.lists(st.integers(0, len(AUDIO)), max_size=12))
 def test_any_chunking_gives_the_same_detections(cuts: list[int]) -> None:
     DETECTOR.reset()
@@ -93,7 +93,7 @@ def test_any_chunking_gives_the_same_detections(cuts: list[int]) -> None:
     assert heard == HEARD
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(cuts=st.lists(st.integers(0, len(AUDIO)), max_size=12))
 def test_any_chunking_gives_the_same_scores(cuts: list[int]) -> None:
     DETECTOR.reset()

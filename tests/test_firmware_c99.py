@@ -63,7 +63,7 @@ def run(tool: Path, samples: bytes, *words: str) -> bytes:
     return done.stdout
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     data=st.binary(max_size=30_000),
     repeat=st.integers(1, 4),
@@ -209,7 +209,7 @@ def test_the_header_can_be_included_from_cpp(tmp_path: Path) -> None:
     subprocess.run(command, cwd=tmp_path, check=True)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(scale=st.floats(0.002, 0.2), zero=st.integers(-128, -100))
 def test_the_rule_for_features_is_exact_where_there_is_one(scale: float, zero: int) -> None:
     raw = np.arange(65536, dtype=np.float32) / np.float32(256)

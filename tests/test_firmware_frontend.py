@@ -76,7 +76,7 @@ def test_odd_sounds_give_the_same_features(tools: tuple[Path, Path], kind: str) 
     np.testing.assert_array_equal(frames(tools[1], loud(kind)), features(loud(kind)))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(data=st.binary(max_size=6_000), gain=st.sampled_from([1, 40, 32_767]))
 def test_any_samples_give_the_same_features(
     tools: tuple[Path, Path], data: bytes, gain: int

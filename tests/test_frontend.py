@@ -41,7 +41,7 @@ def test_values_are_the_integers_behind_the_library_s_floats() -> None:
     np.testing.assert_array_equal(np.array(rows), WHOLE * (10 / 256))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(cuts=st.lists(st.integers(0, len(AUDIO)), max_size=12))
 def test_any_chunking_equals_one_batch(cuts: list[int]) -> None:
     frontend = Frontend()

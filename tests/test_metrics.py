@@ -95,7 +95,7 @@ def test_rate_interval_equals_published_table(events: int, low: float, high: flo
 
 
 @given(trials=st.integers(1, 3000), share=st.floats(0, 1), level=st.sampled_from([0.8, 0.95, 0.99]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_share_interval_equals_scipy(trials: int, share: float, level: float) -> None:
     stats = pytest.importorskip("scipy.stats", reason="the oracle is scipy")
     events = round(share * trials)
@@ -105,7 +105,7 @@ def test_share_interval_equals_scipy(trials: int, share: float, level: float) ->
 
 
 @given(events=st.integers(0, 3000), hours=st.floats(0.01, 1000))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_rate_interval_equals_scipy(events: int, hours: float) -> None:
     stats = pytest.importorskip("scipy.stats", reason="the oracle is scipy")
     low = stats.chi2.ppf(0.025, 2 * events) / 2 / hours if events else 0.0
@@ -152,7 +152,7 @@ SCORES = st.lists(
     ),
     strict=st.booleans(),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_sweep_counts_what_decider_counts(
     probs: list[float],
     width: int,
@@ -180,7 +180,6 @@ def test_sweep_counts_what_decider_counts(
 
 
 @given(probs=SCORES, width=st.integers(1, 6), strict=st.booleans())
-@settings(deadline=None)
 def test_smooth_equals_the_average_of_decider(probs: list[float], width: int, strict: bool) -> None:
     decider = Decider(DecisionConfig(smooth_steps=width), strict=strict)
     averages = []
@@ -191,7 +190,6 @@ def test_smooth_equals_the_average_of_decider(probs: list[float], width: int, st
 
 
 @given(probs=SCORES, width=st.integers(1, 3))
-@settings(deadline=None)
 def test_chosen_thresholds_hold_every_count_a_peak_can_make(probs: list[float], width: int) -> None:
     config = DecisionConfig(smooth_steps=width, refractory_ms=0)
     curve = sweep([said(probs, 3, 9)], [quiet(probs)], config)

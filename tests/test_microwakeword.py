@@ -147,7 +147,7 @@ STREAM = MicroStream(read_bundle(MODELS / "hey_jarvis.json"))
 WHOLE = STREAM.feed(FRAMES)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(cuts=st.lists(st.integers(0, len(FRAMES)), max_size=12))
 def test_any_chunking_equals_one_batch(cuts: list[int]) -> None:
     STREAM.reset()

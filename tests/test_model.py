@@ -126,7 +126,7 @@ def test_wrong_number_of_frames_is_refused(bundle: Bundle) -> None:
     assert same is state
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(cuts=st.lists(st.integers(0, len(FRAMES)), max_size=12))
 def test_any_chunking_of_frames_equals_one_batch(cuts: list[int]) -> None:
     stream = STREAM

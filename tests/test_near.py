@@ -91,7 +91,7 @@ ROUNDING = 1e-5  # sums of float32 costs
 
 
 @given(a=ipa, b=ipa)
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_distance_is_symmetric_and_zero_for_the_same(a: str, b: str) -> None:
     assert distance(a, b) == pytest.approx(distance(b, a), abs=ROUNDING)
     assert distance(a, a) == 0
@@ -99,7 +99,7 @@ def test_distance_is_symmetric_and_zero_for_the_same(a: str, b: str) -> None:
 
 
 @given(a=ipa, b=ipa, c=ipa)
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_no_detour_is_shorter(a: str, b: str, c: str) -> None:
     assert distance(a, c) <= distance(a, b) + distance(b, c) + ROUNDING
 

@@ -132,7 +132,7 @@ def test_float_stream_equals_litert() -> None:
         np.testing.assert_allclose(probs, scores, atol=3e-5)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(cuts=st.lists(st.integers(0, 40), max_size=6), kind=st.sampled_from(KINDS))
 def test_any_chunking_equals_one_batch(cuts: list[int], kind: str) -> None:
     model = open_step(kind)

@@ -18,7 +18,7 @@ from wakeword.plot import Envelope, ScorePlot
 RNG = np.random.default_rng(5)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     count=st.integers(1, 3000),
     cuts=st.lists(st.integers(0, 3000), max_size=5),

@@ -222,7 +222,7 @@ def test_the_sound_of_the_key_is_not_taken_for_the_word() -> None:
 
 
 @given(cuts=st.lists(st.integers(0, 70 * RATE), max_size=6))
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_pieces_hold_everything_in_order_however_it_comes(cuts: list[int]) -> None:
     sound = np.arange(70 * RATE, dtype=np.int64).astype(np.int16)
     cut = list(pieces(Chunk(part) for part in np.split(sound, sorted(cuts)) if len(part)))
