@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from firmware_export.frontend_tables import frontend_tables
-from firmware_export.layout import Layout, lay_out
+from firmware_export.layout import Layout, lay_out, round_up
 from firmware_export.program import Dense, Lookup, Operation, Product, Program, Sum
+from firmware_export.sizes import history_bytes
 from wakeword.bundle import Bundle
 from wakeword.decide import DecisionConfig
 from wakeword.errors import ExportError
@@ -66,7 +67,6 @@ def _hex(values: Sequence[int]) -> str:
 def model_header(program: Program, bundle: Bundle) -> str:
     """Sizes that the caller's memory depends on."""
     layout = lay_out(program)
-    history = sum(bundle.decision[word].smooth_steps for word in program.words)
     lines = [
         ("WK_WORDS", len(program.words), "scores per step"),
         ("WK_STRIDE", program.stride, "frames of 10 ms a step advances"),
@@ -74,7 +74,7 @@ def model_header(program: Program, bundle: Bundle) -> str:
         ("WK_FRAME_WORDS", program.kernel * 10, "32-bit words that hold them"),
         ("WK_STATE_WORDS", max(1, layout.state_bytes // 4), "the recurrent state"),
         ("WK_SCRATCH_WORDS", layout.scratch_bytes // 4, "of no use between calls"),
-        ("WK_HISTORY_BYTES", history, "scores that are averaged"),
+        ("WK_HISTORY_BYTES", history_bytes(program, bundle), "scores that are averaged"),
     ]
     defines = "\n".join(f"#define {n} {v:<6} /* {about} */" for n, v, about in lines)
     names = ", ".join(_comment(word) for word in program.words)
@@ -103,7 +103,7 @@ def weight_blocks(weights: NDArray[np.int8]) -> NDArray[np.int8]:
     [0, 1, 4, 5]
     """
     units, depth = weights.shape
-    full = np.zeros((-(-units // 4) * 4, -(-depth // 4) * 4), np.int8)
+    full = np.zeros((round_up(units), round_up(depth)), np.int8)
     full[:units, :depth] = weights
     blocks = full.reshape(len(full) // 4, 4, -1, 4).transpose(0, 2, 1, 3)
     return np.ascontiguousarray(blocks).ravel()
@@ -111,7 +111,7 @@ def weight_blocks(weights: NDArray[np.int8]) -> NDArray[np.int8]:
 
 def _weights(weights: NDArray[np.int8]) -> str:
     """The blocks, with the place that each four weights have where rows are kept whole."""
-    depth = -(-weights.shape[1] // 4) * 4
+    depth = round_up(weights.shape[1])
     texts: list[int | str] = []
     for number, four in enumerate(weight_blocks(weights).reshape(-1, 4).tolist()):
         block, row = divmod(number, 4)
@@ -209,7 +209,7 @@ def _constants(number: int, op: Operation) -> str:
             + _array("int32_t", f"{name}_bias", [*op.bias.tolist(), *[0] * (-len(op.bias) % 4)])
             + f"static const wk_dense {name} = {{\n    .weights = {name}_weights, "
             f".bias = {name}_bias, "
-            + _fields(depth=-(-op.weights.shape[1] // 4) * 4, units=op.weights.shape[0])
+            + _fields(depth=round_up(op.weights.shape[1]), units=op.weights.shape[0])
             + ",\n    "
             + _fields(multiplier=op.by[0], shift=_shift(op.by[1]), **_ends(op))
             + "};\n"

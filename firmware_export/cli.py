@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from wakeword.bundle import read_bundle
 
@@ -95,7 +96,7 @@ def _export(argv: Sequence[str]) -> int:
             audio=tuple(args.audio),
         )
     )
-    print(json.dumps(said) if args.json else "\n".join(f"{k}: {v}" for k, v in said.items()))
+    _print(said, args)
     return 0
 
 
@@ -104,8 +105,13 @@ def _pi(args: argparse.Namespace) -> int:
     from firmware_export.pi import write_pi
 
     said = write_pi(read_bundle(args.bundle), args.out, force=args.force)
-    print(json.dumps(said) if args.json else "\n".join(f"{k}: {v}" for k, v in said.items()))
+    _print(said, args)
     return 0
+
+
+def _print(said: Mapping[str, Any], args: argparse.Namespace) -> None:
+    """The result as JSON, or line by line."""
+    print(json.dumps(said) if args.json else "\n".join(f"{k}: {v}" for k, v in said.items()))
 
 
 def _deploy(argv: Sequence[str]) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from firmware_export.program import Dense, Lookup, Operation, Program
 
-__all__ = ["Layout", "Place", "lay_out"]
+__all__ = ["Layout", "Place", "lay_out", "reads", "round_up"]
 
 ALIGNMENT = 4
 """Bytes; a matrix product reads its input in words."""
@@ -33,8 +33,9 @@ class Layout:
     state_bytes: int
 
 
-def _up(size: int) -> int:
-    return -(-size // ALIGNMENT) * ALIGNMENT
+def round_up(size: int, to: int = ALIGNMENT) -> int:
+    """The next multiple, or the size itself."""
+    return -(-size // to) * to
 
 
 def reads(operation: Operation) -> tuple[int, ...]:
@@ -65,7 +66,7 @@ def lay_out(program: Program) -> Layout:
             places[after] = places[before]
         else:
             copies.append((after, before, size))
-        at += _up(size)
+        at += round_up(size)
     kept = {program.scores, *(after for after, _, _ in copies)}
     end = len(operations)
     scratch: dict[int, int] = {}
@@ -74,7 +75,7 @@ def lay_out(program: Program) -> Layout:
     for row in sorted(free, key=lambda row: (-program.sizes[row], born[row])):
         scratch[row] = _find(row, scratch, lives, program)
     places |= {row: Place("scratch", offset) for row, offset in scratch.items()}
-    used = [offset + _up(program.sizes[row]) for row, offset in scratch.items()]
+    used = [offset + round_up(program.sizes[row]) for row, offset in scratch.items()]
     return Layout(places, tuple(copies), max([FRONTEND_BYTES, *used]), at)
 
 
@@ -82,7 +83,7 @@ def _find(
     row: int, scratch: Mapping[int, int], lives: Mapping[int, tuple[int, int]], program: Program
 ) -> int:
     """The lowest offset at which a row is in nobody's way."""
-    size = _up(program.sizes[row])
+    size = round_up(program.sizes[row])
     tight: list[tuple[int, int]] = []
     loose: list[tuple[int, int]] = []
     for other, offset in scratch.items():
@@ -91,7 +92,7 @@ def _find(
             continue
         # The second is made of the first, value by value: it may take exactly its place.
         inplace = first[1] == second[0] and not isinstance(program.operations[second[0]], Dense)
-        span = (offset, offset + _up(program.sizes[other]))
+        span = (offset, offset + round_up(program.sizes[other]))
         (loose if inplace else tight).append(span)
     for at in sorted({0, *(high for _, high in tight + loose), *(low for low, _ in loose)}):
         clear = all(at + size <= low or high <= at for low, high in tight)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from firmware_export.layout import reads
 from firmware_export.micro_int8 import Factor, factor, logistic_table, rescale, tanh_table
 from firmware_export.program import Dense, Lookup, Operation, Product, Program, Sum
 from wakeword.bundle import Bundle
@@ -110,10 +111,7 @@ def _check_rows(program: Program, bundle: Bundle) -> None:
     """Every row is written once and before it is read, and no next state is an input."""
     known = {program.frames, *program.states}
     for operation in program.operations:
-        read = (
-            {operation.x} if isinstance(operation, Dense | Lookup) else {operation.a, operation.b}
-        )
-        if not read <= known or operation.y in known:
+        if not set(reads(operation)) <= known or operation.y in known:
             raise ExportError(f"{bundle.path}: damaged model: its operators are out of order")
         known.add(operation.y)
     ends = {program.scores, *program.nexts}

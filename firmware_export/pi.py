@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import io
 import tarfile
-import tempfile
-import wave
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +13,11 @@ from firmware_export.emit import fill, new_folder, packaged, plain, write_files
 from wakeword.audio import read_audio
 from wakeword.bundle import Bundle
 from wakeword.errors import ExportError
+from wakeword.files import beside
+from wakeword.sinks.wav import wav_bytes
 
 __all__ = ["archive_pi", "write_pi"]
 
-RATE_HZ = 16_000
 _ARCHIVES = (".tar.gz", ".tgz")
 
 
@@ -34,15 +33,13 @@ def write_pi(bundle: Bundle, out: Path, *, force: bool) -> dict[str, Any]:
         content = archive_pi(bundle)
         try:
             out.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as folder:
-                beside = Path(folder) / "archive"
-                beside.write_bytes(content)
-                beside.replace(out)
+            with beside(out) as partial:
+                partial.write_bytes(content)
         except OSError as exc:
             raise ExportError(f"{out}: cannot be written: {exc}") from exc
     else:
-        with new_folder(out, force=force) as folder_:
-            write_files(folder_, _files(bundle))
+        with new_folder(out, force=force) as folder:
+            write_files(folder, _files(bundle))
     return {"written": str(out), "install": "on the Pi: sh install.sh"}
 
 
@@ -77,16 +74,6 @@ def _files(bundle: Bundle) -> dict[str, str | bytes]:
     if bundle.model != f"{name}.tflite":
         text = text.replace(f'"{bundle.model}"', f'"{name}.tflite"', 1)
     files[f"{name}.json"] = text
-    files["check.wav"] = _check_recording(package / "demo" / "computer.flac")
+    # The demo as WAV, which needs no library for FLAC to read.
+    files["check.wav"] = wav_bytes(read_audio(package / "demo" / "computer.flac"))
     return files
-
-
-def _check_recording(path: Path) -> bytes:
-    """The demo as WAV, which needs no library for FLAC to read."""
-    packed = io.BytesIO()
-    with wave.open(packed, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(RATE_HZ)
-        file.writeframes(read_audio(path).astype("<i2").tobytes())
-    return packed.getvalue()

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from firmware_export.arena import HOW_TO_MEASURE, arena_bytes
 from firmware_export.boards import BOARDS, CORES, Board, find_board
 from firmware_export.program import Program
-from firmware_export.sizes import PRESETS, Sizes, preset_sizes, sizes_of
+from firmware_export.sizes import FRONTEND_STATE, PRESETS, Sizes, preset_sizes, sizes_of
 from wakeword.bundle import Bundle
 from wakeword.errors import ExportError
 
 __all__ = ["Plan", "Row", "make_plan", "plan_text", "refuse_what_does_not_fit"]
 
 FRAMES_PER_S = 100
-_FRONTEND_STATE = 160 + 960 + 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +62,7 @@ def make_plan(program: Program, bundle: Bundle, boards: Sequence[str] = ()) -> P
         bundle.name,
         sizes,
         len(bundle.model_bytes),
-        _FRONTEND_STATE,
+        FRONTEND_STATE,
         arena_bytes(bundle.model_bytes),
         tuple(_row(name, board, sizes) for name, board in chosen.items()),
     )

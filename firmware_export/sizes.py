@@ -6,16 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from firmware_export.frontend_tables import frontend_tables
-from firmware_export.layout import FRONTEND_BYTES, lay_out
+from firmware_export.layout import FRONTEND_BYTES, lay_out, round_up
 from firmware_export.program import Dense, Lookup, Product, Program, Sum
 from wakeword.bundle import Bundle
 
-__all__ = ["PRESETS", "Sizes", "preset_sizes", "sizes_of"]
+__all__ = ["FRONTEND_STATE", "PRESETS", "Sizes", "history_bytes", "preset_sizes", "sizes_of"]
 
 POINTER = 4
 """Bytes, on the 32-bit machines this is for."""
 _DENSE, _SUM, _PRODUCT, _RULE, _DECISION = 20, 24, 12, 16, 16
-# uint64 sample_index, ready, pending, uint64 waiting; noise, samples and count of the front end.
 PRESETS: Mapping[str, tuple[int, int, int, tuple[int, ...]]] = {
     "tiny": (6, 3, 32, (32, 32)),
     "small": (6, 3, 64, (64, 64)),
@@ -23,7 +22,10 @@ PRESETS: Mapping[str, tuple[int, int, int, tuple[int, ...]]] = {
     "course": (15, 4, 196, (128, 128)),
 }
 """Preset of the trainer to kernel, stride, filters and units; the smallest first."""
-_HEAD = 24 + 160 + 960 + 4
+FRONTEND_STATE = 160 + 960 + 4
+"""Bytes of the front end between frames: noise, samples and their count."""
+# Before the parts that a model decides: uint64 sample_index, ready, pending, uint64 waiting.
+_HEAD = 24 + FRONTEND_STATE
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +53,9 @@ class Sizes:
     scratch: int
 
 
-def _up(size: int, to: int = 4) -> int:
-    return -(-size // to) * to
+def history_bytes(program: Program, bundle: Bundle) -> int:
+    """Bytes of the scores that are averaged, of all words."""
+    return sum(bundle.decision[word].smooth_steps for word in program.words)
 
 
 def sizes_of(program: Program, bundle: Bundle) -> Sizes:
@@ -63,19 +66,22 @@ def sizes_of(program: Program, bundle: Bundle) -> Sizes:
     for op in program.operations:
         if isinstance(op, Dense):
             units, depth = op.weights.shape
-            multiply_adds += _up(units) * _up(depth)
-            weights += _up(units) * _up(depth) + 4 * _up(units)
+            multiply_adds += round_up(units) * round_up(depth)
+            weights += round_up(units) * round_up(depth) + 4 * round_up(units)
             values += units
             other += _DENSE
         else:
             values += op.size
             other += {Sum: _SUM, Product: _PRODUCT, Lookup: 256}[type(op)]
-    history = sum(bundle.decision[word].smooth_steps for word in program.words)
     return Sizes(
         weights,
         weights + other + _tables(),
         _detector(
-            layout.scratch_bytes, layout.state_bytes, program.kernel, len(program.words), history
+            layout.scratch_bytes,
+            layout.state_bytes,
+            program.kernel,
+            len(program.words),
+            history_bytes(program, bundle),
         ),
         multiply_adds,
         values,
@@ -98,8 +104,8 @@ def _tables() -> int:
 
 def _detector(scratch: int, state: int, kernel: int, words: int, history: int) -> int:
     """Bytes of a ``wk_detector``: the decisions begin with 64 bits, so parts are filled up."""
-    front = _up(_HEAD + scratch + max(4, state) + 40 * kernel, 8)
-    return _up(front + _DECISION * words + history, 8)
+    front = round_up(_HEAD + scratch + max(4, state) + 40 * kernel, 8)
+    return round_up(front + _DECISION * words + history, 8)
 
 
 def preset_sizes(name: str, words: int = 1) -> Sizes:
@@ -119,8 +125,8 @@ def preset_sizes(name: str, words: int = 1) -> Sizes:
         values += size * (6 + 5 + 2 + 3)
         below = size
     shapes.append((words, below))
-    products = sum(_up(u) * _up(d) for u, d in shapes)
-    weights = products + 4 * sum(_up(u) for u, _ in shapes)
+    products = sum(round_up(u) * round_up(d) for u, d in shapes)
+    weights = products + 4 * sum(round_up(u) for u, _ in shapes)
     other = _DENSE * len(shapes) + rows + words * (_RULE + POINTER + 8)
     # Behind its products a layer holds no more rows at once than the FFT's kilobyte has room for.
     state = sum(units)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 import wakeword
 from firmware_export.emit import packaged, write_files
+from firmware_export.layout import round_up
 from firmware_export.micro_step import run_program
 from firmware_export.program import Program
 from firmware_export.tools import find_tool, run_tool
@@ -27,7 +28,7 @@ from wakeword.bundle import Bundle
 from wakeword.decide import Decider
 from wakeword.detector import Detector
 from wakeword.errors import ExportError
-from wakeword.frontend import HOP, WINDOW, features
+from wakeword.frontend import HOP, features, heard_at
 
 __all__ = ["Event", "check_events", "compile_host", "golden_audio", "parse_events", "verify"]
 
@@ -134,7 +135,7 @@ def _verify_one(
     at, rest = 0, np.frombuffer(written[scores.size :], np.int8)
     for row, size in zip(program.states, (program.sizes[r] for r in program.states), strict=True):
         _same(rest[at : at + size], states[:size], f"{name}: state of row {row}", "unit")
-        at, states = at + -(-size // 4) * 4, states[size:]
+        at, states = at + round_up(size), states[size:]
     heard = [
         parse_events(run(tool, "events", *chunk)) for tool in (plain, checked) for chunk in _CHUNKS
     ]
@@ -175,8 +176,7 @@ def _check_decision(
     heard: list[Event], scores: NDArray[np.uint8], bundle: Bundle, name: str
 ) -> None:
     """The same scores must lead to the same words at the same samples in Python."""
-    hop = bundle.stride * HOP
-    indices = np.arange(len(scores)) * hop + hop + WINDOW - HOP
+    indices = heard_at(len(scores), bundle.stride)
     expected = []
     for column, word in enumerate(bundle.words):
         decider = Decider(bundle.decision[word])

@@ -46,9 +46,12 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     """Look a public name up; importlib.metadata, for the version, takes 15 ms to import."""
     if name == "__version__":
-        from importlib.metadata import version
+        from importlib.metadata import PackageNotFoundError, version
 
-        return version("wakeword")
+        try:
+            return version("wakeword")
+        except PackageNotFoundError:  # copied, not installed, as on a Pi
+            return "0"
     if name in __all__:
         from importlib import import_module
 

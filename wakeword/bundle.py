@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any, Literal
 from wakeword.bundle_check import FRONTEND, MAX_BYTES, SCHEMA, check_micro, check_own, parse_json
 from wakeword.decide import DecisionConfig
 from wakeword.errors import BundleError, ConfigError
+from wakeword.files import beside
 
 __all__ = ["Bundle", "find_bundle", "read_bundle", "shipped", "write_bundle"]
 
@@ -242,12 +242,10 @@ def write_bundle(
             raise BundleError(f"{target}: exists; choose another name, or force to replace it")
     try:
         json_path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{base.name}-", dir=json_path.parent) as folder:
-            beside = Path(folder)
-            (beside / "model").write_bytes(model)
-            (beside / "json").write_text(text, encoding="utf-8")
-            (beside / "model").replace(model_path)
-            (beside / "json").replace(json_path)
+        # The model takes its place first: no JSON is there without one.
+        with beside(json_path) as json_part, beside(model_path) as model_part:
+            model_part.write_bytes(model)
+            json_part.write_text(text, encoding="utf-8")
     except OSError as exc:
         raise BundleError(f"{json_path}: cannot be written: {exc}") from exc
     return read_bundle(json_path)

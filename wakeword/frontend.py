@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from wakeword.errors import AudioFormatError
 
-__all__ = ["BINS", "HOP", "RATE_HZ", "WINDOW", "Frontend", "check_samples", "features"]
+__all__ = ["BINS", "HOP", "RATE_HZ", "WINDOW", "Frontend", "check_samples", "features", "heard_at"]
 
 RATE_HZ = 16_000
 HOP = 160
@@ -30,6 +30,15 @@ _HOP_BYTES = 2 * HOP
 _RAW_PER_FEATURE = 25.6
 _INT16 = np.dtype(np.int16)
 _pack_frame = Struct(f"{BINS}d").pack
+
+
+def heard_at(steps: int, stride: int) -> NDArray[np.int64]:
+    """Samples heard at each step of a model that takes ``stride`` frames a step; shape (steps,).
+
+    >>> heard_at(3, stride=2).tolist()
+    [640, 960, 1280]
+    """
+    return (np.arange(1, steps + 1, dtype=np.int64) * stride - 1) * HOP + WINDOW
 
 
 def check_samples(samples: NDArray[np.int16]) -> None:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from wakeword.audio import RATE_HZ
 from wakeword.errors import ConfigError, WakewordError
+from wakeword.files import beside
 
 __all__ = ["NEGATIVE", "POSITIVE", "TABLE", "Recording", "Shelf", "folder_name", "read_table"]
 
@@ -178,23 +179,19 @@ def _add_row(path: Path, row: Recording) -> None:
     # A tab or a new line in a name would break the table. Columns of the user's own stay.
     cells = {name: " ".join(value.split()) for name, value in asdict(row).items()}
     lines.append("\t".join(cells.get(name, "") for name in lines[0].split("\t")))
-    partial = path.with_name(f".{path.name}.part")
-    partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    partial.replace(path)
+    with beside(path) as partial:
+        partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def _write_flac(path: Path, samples: NDArray[np.int16]) -> None:
     """Write a clip beside its name, and rename it."""
     import soundfile
 
-    partial = path.with_name(f".{path.name}.part")
     try:
-        soundfile.write(str(partial), samples, RATE_HZ, format="FLAC", subtype="PCM_16")
-        partial.rename(path)
+        with beside(path) as partial:
+            soundfile.write(str(partial), samples, RATE_HZ, format="FLAC", subtype="PCM_16")
     except soundfile.LibsndfileError as exc:
         raise WakewordError(f"{path}: cannot be written ({exc.error_string})") from exc
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _md5(path: Path) -> bytes:

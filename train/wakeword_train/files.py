@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 
 from wakeword.errors import ConfigError
+from wakeword.files import beside
 
 __all__ = ["write_file"]
 
@@ -19,10 +18,7 @@ def write_file(path: Path, content: bytes) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, partial = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(partial).chmod(0o644)
-        Path(partial).replace(path)
+        with beside(path) as partial:
+            partial.write_bytes(content)
     except OSError as exc:
         raise ConfigError(f"{path}: cannot be written: {exc.strerror}; choose another") from exc

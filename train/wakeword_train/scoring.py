@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from wakeword_train.conditions import LEAD, Condition, frame, hear, hiss
 from wakeword_train.data.corpus import word_span
 from wakeword_train.testset import Recording, TestSet, label_of, says
 
-__all__ = ["Scored", "score", "sounds_of", "spoken"]
+__all__ = ["Scored", "hear_words", "score", "sounds_of", "spoken"]
 
 # Words by the same microphones as the word's own recordings, and by others.
 SAME_WORDS, OTHER_WORDS = "words, same recordings", "words, other recordings"
@@ -66,29 +66,51 @@ def score(
                 f"no clip is labelled {label_of(word)!r}, there are: {', '.join(there) or 'none'}; "
                 "choose the word to test with --word"
             )
-    noises, rirs = sounds_of(recordings, conditions)
     utterances: dict[str, list[Utterance]] = {word: [] for word in detector.words}
-    own = [
-        (column, word, clip)
-        for column, word in enumerate(detector.words)
-        for clip in recordings.clips
-        if clip.label == label_of(word)
-    ]
-    for done, (column, word, clip) in enumerate(own):
+    columns = {word: column for column, word in enumerate(detector.words)}
+    for word, heard, about in hear_words(
+        recordings, detector.words, conditions, seed=seed, progress=progress
+    ):
+        detector.reset()
+        probs, indices = detector.scores(heard)
+        utterances[word].append(
+            replace(
+                about, probs=probs[:, columns[word]].copy(), indices=indices,
+                tolerance=tolerance_ms * 16,
+            )
+        )  # fmt: skip
+    return Scored(utterances, _streams(detector, recordings, seed, progress))
+
+
+def hear_words(
+    recordings: TestSet,
+    words: Sequence[str],
+    conditions: Sequence[Condition],
+    *,
+    seed: int,
+    progress: Progress = lambda *_: None,
+) -> Iterator[tuple[str, NDArray[np.int16], Utterance]]:
+    """Give the sound of each clip of each word under each condition, as `score` describes.
+
+    Yields:
+        The word, the sound, and an utterance that tells all but the scores.
+
+    Raises:
+        ConfigError: a condition lacks recordings.
+        AudioFormatError: a file cannot be read.
+    """
+    noises, rirs = sounds_of(recordings, conditions)
+    own = [(word, c) for word in words for c in recordings.clips if c.label == label_of(word)]
+    for done, (word, clip) in enumerate(own):
         progress("words", done, len(own))
         framed, at = spoken(clip, seed)
         for condition in conditions:
             heard = hear(framed, at, condition, name=clip.name, seed=seed, noises=noises, rirs=rirs)
-            detector.reset()
-            probs, indices = detector.scores(heard)
-            utterances[word].append(
-                Utterance(
-                    probs=probs[:, column].copy(), indices=indices, word_start=at.start,
-                    word_end=at.stop, tolerance=tolerance_ms * 16, condition=condition.name,
-                    source=clip.source, file=str(clip.path),
-                )
+            yield word, heard, Utterance(
+                probs=np.zeros(0), indices=np.zeros(0, np.int64), word_start=at.start,
+                word_end=at.stop, condition=condition.name, source=clip.source,
+                file=str(clip.path),
             )  # fmt: skip
-    return Scored(utterances, _streams(detector, recordings, seed, progress))
 
 
 def sounds_of(

@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from wakeword.counting import Stream, Utterance, sweep
 from wakeword.decide import DecisionConfig
 from wakeword.errors import ConfigError
-from wakeword.frontend import BINS, HOP, WINDOW, features
+from wakeword.frontend import BINS, features, heard_at
 from wakeword.metrics import at_false_alarms, check_support
 from wakeword_train.checkpoints import Check, Model
-from wakeword_train.conditions import Condition, hear
+from wakeword_train.conditions import Condition
 from wakeword_train.data.pack_file import DevStream
 from wakeword_train.recipes.parts import dev_streams
-from wakeword_train.scoring import OTHER_WORDS, SAME_WORDS, sounds_of, spoken
+from wakeword_train.scoring import OTHER_WORDS, SAME_WORDS, hear_words
 from wakeword_train.ship import HELD
 from wakeword_train.testset import TestSet, label_of, says
 
@@ -33,7 +33,6 @@ log = logging.getLogger(__name__)
 PIECE = 2_400  # frames asked about at once
 LEAD = 300  # frames before them that set the state: three seconds, as long as a window of training
 ROWS = 64
-TOLERANCE = 700 * 16
 SEED = 1
 Features = NDArray[np.uint16]
 
@@ -64,22 +63,10 @@ def prepare_validation(
         conditions: how the words are heard.
         more: sound without the words that is there as features.
     """
-    noises, rirs = sounds_of(found, conditions)
-    said = []
-    none = np.zeros(0)
-    for word in words:
-        for clip in found.clips:
-            if clip.label != label_of(word):
-                continue
-            framed, at = spoken(clip, SEED)
-            for condition in conditions:
-                heard = hear(
-                    framed, at, condition, name=clip.name, seed=SEED, noises=noises, rirs=rirs
-                )
-                said.append((word, features(heard), Utterance(
-                    probs=none, indices=none.astype(np.int64), word_start=at.start,
-                    word_end=at.stop, tolerance=TOLERANCE, source=clip.source,
-                )))  # fmt: skip
+    said = [
+        (word, features(heard), utterance)
+        for word, heard, utterance in hear_words(found, words, conditions, seed=SEED)
+    ]
     return Validation(tuple(words), tuple(said), (*dev_streams(found), *more))
 
 
@@ -115,7 +102,7 @@ def misses_of(
     missed = {}
     for column, word in enumerate(validation.words):
         utterances = [
-            replace(utterance, probs=row[:, column], indices=_indices(len(row), stride))
+            replace(utterance, probs=row[:, column], indices=heard_at(len(row), stride))
             for (said, _, utterance), row in zip(validation.said, probs, strict=True)
             if said == word
         ]
@@ -128,7 +115,7 @@ def misses_of(
             if part in HELD and not says(label, word):
                 streams.append(
                     Stream(
-                        probs=row[:, column], indices=_indices(len(row), stride),
+                        probs=row[:, column], indices=heard_at(len(row), stride),
                         samples=one.samples, part=part,
                     )
                 )  # fmt: skip
@@ -173,11 +160,6 @@ def checker(
         return sum(missed.values()) / len(missed)
 
     return check
-
-
-def _indices(steps: int, stride: int) -> NDArray[np.int64]:
-    """Say how many samples are heard at each step."""
-    return (np.arange(1, steps + 1) * stride - 1) * HOP + WINDOW
 
 
 def _ask(model: Model, sounds: Sequence[Features], stride: int) -> list[NDArray[np.float32]]:

@@ -16,6 +16,7 @@ from wakeword.daemon.models import read_models
 from wakeword.daemon.service import Service
 from wakeword.daemon.speech_gate import SpeechGate
 from wakeword.errors import ConfigError, DeviceError
+from wakeword.files import beside
 from wakeword.quiet import quiet_runtime
 from wakeword.sinks.mqtt import connect_client
 from wakeword.sinks.webhook import read_secret
@@ -49,14 +50,11 @@ def init(path: Path, *, force: bool) -> None:
     """
     if path.exists() and not force:
         raise ConfigError(f"{path}: exists; choose another name, or replace it with --force")
-    partial = path.with_name(f".{path.name}.part")
     try:
-        partial.write_bytes(EXAMPLE.read_bytes())
-        partial.replace(path)
+        with beside(path) as partial:
+            partial.write_bytes(EXAMPLE.read_bytes())
     except OSError as exc:
         raise ConfigError(f"{path}: cannot be written ({exc.strerror})") from exc
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def check(path: Path) -> str:

@@ -79,7 +79,7 @@ def read_config(path: Path) -> DaemonConfig:
     Raises:
         ConfigError: the file is no TOML, or names something unknown or out of range.
     """
-    table = read_toml(path)
+    table = read_toml(path, f"; to write one: wakeword daemon --init {path}")
     try:
         return _config(table, path.parent)
     except ConfigError as exc:

@@ -19,8 +19,12 @@ MAX_BYTES = 1_000_000  # a configuration longer than this is some other file
 T = TypeVar("T")
 
 
-def read_toml(path: Path) -> dict[str, Any]:
+def read_toml(path: Path, remedy: str = "") -> dict[str, Any]:
     """Read a TOML file.
+
+    Args:
+        path: the file.
+        remedy: what to do where it cannot be read, for the message.
 
     Raises:
         ConfigError: it is missing, too large, or not TOML.
@@ -38,9 +42,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except OSError as exc:
-        raise ConfigError(
-            f"{path}: cannot be read ({exc.strerror}); to write one: wakeword daemon --init {path}"
-        ) from exc
+        raise ConfigError(f"{path}: cannot be read ({exc.strerror}){remedy}") from exc
     if len(content) > MAX_BYTES:
         raise ConfigError(f"{path}: over {MAX_BYTES} bytes: this is no configuration")
     try:

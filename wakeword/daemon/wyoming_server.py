@@ -14,6 +14,7 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
+import wakeword
 from wakeword.daemon.hub import close_server
 from wakeword.daemon.models import Models
 from wakeword.daemon.settings import ServerConfig
@@ -58,7 +59,7 @@ def info(models: Models) -> dict[str, Any]:
         "description": "Wake words on the machine itself",
         "attribution": own,
         "installed": True,
-        "version": _version(),
+        "version": wakeword.__version__,
         "models": words,
     }
     return {
@@ -159,13 +160,3 @@ def _names(message: Message) -> list[str]:
     if not all(isinstance(name, str) for name in names):
         raise WireError("names: need strings")
     return names
-
-
-def _version() -> str:
-    """Our own version."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("wakeword")
-    except PackageNotFoundError:
-        return "0"

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wakeword.files import beside
 from wakeword.sinks.wav import wav_bytes
 
 __all__ = ["make_room", "read_note", "write_clip", "write_note"]
@@ -78,12 +79,8 @@ def make_room(folder: Path, room: int) -> None:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write beside the name, then rename."""
-    partial = path.with_name(f".{path.name}.part")
-    try:
+    """Write whole, for the user alone to read."""
+    with beside(path) as partial:
         handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with os.fdopen(handle, "wb") as file:
             file.write(content)
-        partial.rename(path)
-    finally:
-        partial.unlink(missing_ok=True)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wakeword.audio import read_audio, to_int16
+from wakeword.files import beside
 from wakeword_train.data.manifest import Clip
 from wakeword_train.pool import workers
 from wakeword_train.synth import read_manifest
@@ -234,12 +235,10 @@ def save_corpus(path: Path, audio: Sequence[NDArray[np.int16]], items: Sequence[
     for samples, item in zip(audio, items, strict=True):
         laid.append(replace(item, start=start, stop=start + len(samples)))
         start += len(samples)
-    partial = path / "corpus.part.npy"
-    np.save(partial, np.concatenate(audio))
-    partial.replace(path / SAMPLES_FILE)
-    index = path / "corpus.part.json"
-    index.write_text(json.dumps([asdict(item) for item in laid]))
-    index.replace(path / "corpus.json")
+    with beside(path / SAMPLES_FILE) as partial, partial.open("wb") as file:
+        np.save(file, np.concatenate(audio))
+    with beside(path / "corpus.json") as partial:
+        partial.write_text(json.dumps([asdict(item) for item in laid]))
 
 
 def open_corpus(path: Path) -> Corpus:

@@ -30,6 +30,7 @@ from functools import cache
 from pathlib import Path
 
 from wakeword.errors import ConfigError
+from wakeword.files import beside
 
 __all__ = ["build_lexicon", "main", "order_by_use", "read_lexicon", "to_ipa", "write_lexicon"]
 
@@ -192,11 +193,13 @@ def write_lexicon(rows: Sequence[tuple[str, str]], path: Path = FILE) -> None:
     They do with any Python, and with any zlib that packs alike; what they unpack to is always same.
     """
     text = "".join(f"{word}\t{ipa}\n" for word, ipa in rows)
-    partial = path.with_suffix(".part")
     # Not gzip.compress: its header differs from one version of Python to the next.
-    with partial.open("wb") as raw, gzip.GzipFile("", "wb", 9, raw, mtime=0) as packed:
+    with (
+        beside(path) as partial,
+        partial.open("wb") as raw,
+        gzip.GzipFile("", "wb", 9, raw, mtime=0) as packed,
+    ):
         packed.write(text.encode())
-    partial.replace(path)
 
 
 @cache

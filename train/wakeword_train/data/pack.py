@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wakeword.errors import ConfigError
+from wakeword.files import beside
 from wakeword_train.data.augment import USUAL, AugmentConfig
 from wakeword_train.data.corpus import SPOKEN, Corpus, Item, build_corpus, open_corpus, save_corpus
 from wakeword_train.data.manifest import Clip, trains
@@ -269,9 +270,8 @@ def build_pack(
         "ledger": list(ledger),
         "groups": [asdict(group) for group in groups],
     }  # fmt: skip
-    partial = folder / "pack.part"
-    partial.write_text(json.dumps(about))
-    partial.replace(folder / "pack.json")
+    with beside(folder / "pack.json") as partial:
+        partial.write_text(json.dumps(about))
     return open_pack(folder)
 
 

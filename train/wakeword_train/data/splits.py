@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from wakeword.errors import ConfigError
+from wakeword.files import beside
 from wakeword_train.data.manifest import Clip, may_ship, read_clips
 
 __all__ = ["SPLITS_FILE", "read_splits", "split_of"]
@@ -55,9 +56,9 @@ def split_of(clip: Clip) -> str:
 def write_splits(clips: Iterable[Clip], path: Path = SPLITS_FILE) -> None:
     """Write ``file, split`` for every file, beside its name first and then renamed."""
     parts = {clip.file: split_of(clip) for clip in clips}
-    partial = path.with_suffix(".part")
-    partial.write_text("file\tsplit\n" + "".join(f"{f}\t{s}\n" for f, s in sorted(parts.items())))
-    partial.replace(path)
+    rows = "".join(f"{f}\t{s}\n" for f, s in sorted(parts.items()))
+    with beside(path) as partial:
+        partial.write_text(f"file\tsplit\n{rows}")
 
 
 def read_splits(path: Path = SPLITS_FILE) -> dict[str, str]:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wakeword.errors import ConfigError
+from wakeword.files import beside
 
 __all__ = ["backbone_labels", "save_backbone", "shipped_backbone", "start_from"]
 
@@ -32,11 +33,10 @@ def save_backbone(model: Any, labels: Sequence[str], path: Path) -> None:
     Half precision: 0.1 % of a weight is far below what int8 rounds away.
     """
     weights = {f"w{n}": np.asarray(w).astype(np.float16) for n, w in enumerate(model.get_weights())}
-    partial = path.with_suffix(".part.npz")
-    np.savez_compressed(
-        partial, allow_pickle=False, labels=np.asarray(json.dumps(list(labels))), **weights
-    )
-    partial.replace(path)
+    with beside(path) as partial, partial.open("wb") as file:
+        np.savez_compressed(
+            file, allow_pickle=False, labels=np.asarray(json.dumps(list(labels))), **weights
+        )
 
 
 def backbone_labels(path: Path) -> list[str]:

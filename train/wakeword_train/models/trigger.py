@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from wakeword.errors import ConfigError
+from wakeword.files import beside
 from wakeword.frontend import BINS
 
 __all__ = ["PRESETS", "TriggerConfig", "build", "load_weights", "save_weights"]
@@ -108,9 +109,8 @@ def save_weights(model: Any, words: int, path: Path) -> None:
     """Save the float weights of a model with its first ``words`` heads, beside and then renamed."""
     weights = [np.asarray(w) for w in model.get_weights()]
     weights[-2:] = weights[-2][:, :words], weights[-1][:words]
-    partial = path.with_suffix(".part.npz")
-    np.savez_compressed(partial, *weights)
-    partial.replace(path)
+    with beside(path) as partial, partial.open("wb") as file:
+        np.savez_compressed(file, *weights)
 
 
 def load_weights(config: TriggerConfig, path: Path) -> Any:

@@ -25,17 +25,9 @@ USUAL = FitConfig()
 Progress = Callable[[str, int, int], None]
 
 
-def windows_of(pack: Pack, without: Sequence[str] = ()) -> tuple[Joined, list[str]]:
-    """Take the windows of a pack with a head for each of its words.
-
-    Args:
-        pack: what to learn from.
-        without: labels that train nothing.
-
-    Returns:
-        The windows, and what the heads mean.
-    """
-    labels = [label for label in pack.labels if label not in without]
+def windows_of(pack: Pack) -> tuple[Joined, list[str]]:
+    """Take the windows of a pack with a head for each of its words, and say what the heads mean."""
+    labels = list(pack.labels)
     known = {f"head {label}": (f"real {label}", head) for head, label in enumerate(labels)}
     known |= {f"spoken {label}": (f"synthetic {label}", head) for head, label in enumerate(labels)}
     return join([(pack.windows, known)]), labels
@@ -47,7 +39,6 @@ def train_backbone(
     work: Path,
     out: Path,
     *,
-    without: Sequence[str] = (),
     config: FitConfig = USUAL,
     seed: int = 1,
     progress: Progress = lambda *_: None,
@@ -59,7 +50,7 @@ def train_backbone(
     """
     import keras
 
-    windows, labels = windows_of(pack, without)
+    windows, labels = windows_of(pack)
     folder = work / f"backbone-{key_of(pack.key, preset, labels, config, seed)}"
     folder.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(seed)

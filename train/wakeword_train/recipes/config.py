@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from wakeword.daemon.tables import read_toml
 from wakeword.errors import ConfigError
 from wakeword_train.data.augment import USUAL, AugmentConfig
 from wakeword_train.data.pack import PackConfig
@@ -112,16 +112,9 @@ def read_recipe(path: Path) -> Recipe:
     """Read a recipe.
 
     Raises:
-        ConfigError: not TOML, an unknown key, or a value out of range.
+        ConfigError: it cannot be read, is not TOML, has an unknown key, or a value out of range.
     """
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as exc:
-        raise ConfigError(f"{path} is not TOML: {exc}") from exc
+    table = read_toml(path)
     sections = {
         "synth": SynthConfig, "pack": PackConfig, "windows": WindowConfig,
         "augment": AugmentConfig, "fit": FitConfig,

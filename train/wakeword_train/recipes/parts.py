@@ -17,7 +17,7 @@ from wakeword.audio import read_audio
 from wakeword.bundle import Bundle
 from wakeword.counting import Stream
 from wakeword.detector import Detector
-from wakeword.frontend import HOP, WINDOW, features
+from wakeword.frontend import features, heard_at
 from wakeword.model import open_model
 from wakeword_train.conditions import LEAD, Condition, hiss, parse_condition
 from wakeword_train.data.manifest import Clip
@@ -151,7 +151,7 @@ def hear_features(bundle: Bundle, streams: Sequence[DevStream]) -> dict[str, lis
         part, _, label = one.part.partition(": ")
         steps = len(one.features) // model.stride
         probs, _ = model.run(one.features[: steps * model.stride], model.initial_state())
-        indices = (np.arange(1, steps + 1) * model.stride - 1) * HOP + WINDOW
+        indices = heard_at(steps, model.stride)
         for column, word in enumerate(bundle.words):
             if not says(label, word):
                 found[word].append(

@@ -125,11 +125,8 @@ def own(word: str, facts: WordFacts) -> Iterator[Advice]:
         f"With your recordings it missed {'; '.join(parts)}. False alarms: {fired}, without them "
         f"{fired_before}. Both models heard the same test, each at its own threshold."
     )
-    if level == "warn":
-        yield Advice(
-            "own", level, text,
-            "Where misses went up or false alarms did, listen to your clips: is the word whole, "
-            "and nothing else in them? More people help more than more clips.",
-        )  # fmt: skip
-    else:
-        yield Advice("own", level, text)
+    do = (
+        "Where misses went up or false alarms did, listen to your clips: is the word whole, "
+        "and nothing else in them? More people help more than more clips."
+    )
+    yield Advice("own", level, text, do if level == "warn" else "")

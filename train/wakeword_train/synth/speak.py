@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wakeword.errors import AudioFormatError, ConfigError, WakewordError
+from wakeword.files import beside
 from wakeword_train.pool import Files, workers
 from wakeword_train.synth.carried import carry
 from wakeword_train.synth.recipe import SHARES, Engine, Recipe, choose_engine
@@ -122,7 +123,8 @@ def synthesize(
     with workers(here, _open, (list(engines), files), ray=ray) as pool:
         for job, sound in pool.map(_make_clip, ((recipe,) for recipe in todo)):
             try:
-                _write(out / file_of(todo[job]), sound)
+                with beside(out / file_of(todo[job])) as partial:
+                    partial.write_bytes(sound)
             except OSError as exc:
                 raise WakewordError(
                     f"{_trouble(exc, out)} {ready} of {len(recipes)} clips are there, and the same "
@@ -170,12 +172,8 @@ def _clear(out: Path, rows: Mapping[str, Mapping[str, Any]], force: bool) -> Non
     if damaged:
         log.warning("%d clips cannot be read and are spoken again, as %s", len(damaged), damaged[0])
     if before != after:
-        partial = out / f"{MANIFEST}.part"
-        try:
+        with beside(out / MANIFEST) as partial:
             partial.write_text("".join(json.dumps(row) + "\n" for row in after.values()))
-            partial.replace(out / MANIFEST)
-        finally:
-            partial.unlink(missing_ok=True)
 
 
 def _damage(path: Path) -> str:
@@ -214,16 +212,6 @@ def _make_clip(recipe: Recipe) -> bytes:
     sound = io.BytesIO()
     soundfile.write(sound, (audio * (PEAK / peak)).astype(np.float32), RATE_HZ, format="FLAC")
     return sound.getvalue()
-
-
-def _write(path: Path, sound: bytes) -> None:
-    """Write a clip beside its name, then rename it."""
-    partial = Path(f"{path}.part")
-    try:
-        partial.write_bytes(sound)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _at_16_khz(audio: NDArray[np.float32], rate_hz: float) -> NDArray[np.float32]:
