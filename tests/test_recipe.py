@@ -39,7 +39,6 @@ def test_the_recipe_of_the_package_reads() -> None:
         ("words = []", "at least one word"),
         ('words = ["yes"]\npreset = "huge"', "tiny, small, base, course"),
         ('words = ["yes"]\n[fit]\nbatches = 0', "batches=0"),
-        ('words = ["yes"]\nteachers = -1', "teachers=-1: need 0 to 16"),
         ('words = ["yes"]\n[synth]\nvoices = 1', "voices"),
         ("words = [", "not TOML"),
     ],

@@ -177,7 +177,6 @@ def fit(
     config: FitConfig,
     seed: int,
     folder: Path,
-    taught: NDArray[np.float16] | None = None,
     check: Check | None = None,
     progress: Callable[[int, int, float], None] = lambda *_: None,
     crew: Crew = ALONE,
@@ -196,21 +195,16 @@ def fit(
         seed: of the batches.
         folder: where ``state.npz`` is kept between interrupts; of several workers only the chief
             writes and reads it.
-        taught: what to learn for the words instead of the labels, (windows, steps, words) in
-            [0, 1]; see `wakeword_train.teachers`. Steps that labels leave open count too.
         check: what to choose between averages by; see `wakeword_train.checkpoints`.
         progress: called with (batch, batches, mean loss) now and then.
         crew: who trains; all with the same model, windows and settings.
 
     Raises:
-        ConfigError: a worker has another model, other windows or other settings; ``pool`` with
-            ``taught``.
+        ConfigError: a worker has another model, other windows or other settings.
     """
     import keras
     import tensorflow as tf
 
-    if config.pool and taught is not None:
-        raise ConfigError(f"pool={config.pool}: what is taught has no one best step; use pool = 0")
     heads = int(model.output_shape[-1])
     names = np.asarray(windows.names)[windows.group]
     rows = {
@@ -266,8 +260,6 @@ def fit(
         rng = np.random.default_rng([seed, number])
         picked = draw_batch(rng, rows, share, config.batch, hard, config.hard)
         y, counted = targets(windows.label[picked], windows.end[picked], heads, stride, config)
-        if taught is not None:
-            y[:, :, :words], counted[:, :, :words] = taught[picked], 1
         x = mask(rng, windows.take(picked), config)
         pressure = np.float32(low + (high - low) * along)
         losses.append(float(train_step(x[mine], y[mine], counted[mine], pressure)))

@@ -16,8 +16,6 @@ from wakeword_train.models.trigger import PRESETS
 
 __all__ = ["Recipe", "SynthConfig", "WindowConfig", "find_recipe", "read_recipe"]
 
-MOST_TEACHERS = 16  # each takes as long as the model itself
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SynthConfig:
@@ -56,8 +54,6 @@ class Recipe:
 
     ``real`` False leaves out recordings of the words themselves; ``without`` names labels of the
     pack that train nothing; ``backbone`` starts from the one of the preset, where there is one.
-    ``teachers`` models of other seeds are trained first, and the model learns what they think
-    together (`wakeword_train.teachers`).
     """
 
     words: tuple[str, ...]
@@ -67,7 +63,6 @@ class Recipe:
     real: bool = True
     without: tuple[str, ...] = ()
     backbone: bool = True
-    teachers: int = 0
     synth: SynthConfig = field(default_factory=SynthConfig)
     pack: PackConfig = field(default_factory=PackConfig)
     windows: WindowConfig = field(default_factory=WindowConfig)
@@ -81,8 +76,6 @@ class Recipe:
             raise ConfigError("words=[]: name at least one word")
         if self.preset not in PRESETS:
             raise ConfigError(f"preset={self.preset!r}: choose one of {', '.join(PRESETS)}")
-        if not 0 <= self.teachers <= MOST_TEACHERS:
-            raise ConfigError(f"teachers={self.teachers}: need 0 to {MOST_TEACHERS}")
 
 
 def find_recipe(name: str) -> Path:

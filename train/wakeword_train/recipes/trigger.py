@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from wakeword.errors import ConfigError
 from wakeword_train.checkpoints import Check
@@ -27,7 +25,6 @@ from wakeword_train.models.backbone import backbone_labels, shipped_backbone, st
 from wakeword_train.models.trigger import PRESETS, build
 from wakeword_train.recipes.config import Recipe
 from wakeword_train.synth import find_engines, synthesize
-from wakeword_train.teachers import opinions
 from wakeword_train.testset import label_of, says
 
 __all__ = [
@@ -246,9 +243,8 @@ def train_model(
 ) -> Any:
     """Fit the recipe's model, or load it from ``run`` if it was fitted before.
 
-    It starts from ``backbone``, where one is given. Teachers, where the recipe wants any, are
-    fitted first, in folders within ``run``. Of several workers only the chief has the fitted
-    weights afterwards for certain, and keeps them.
+    It starts from ``backbone``, where one is given. Of several workers only the chief has the
+    fitted weights afterwards for certain, and keeps them.
 
     Returns:
         The Keras model with all heads; its weights are in ``run/model.weights.h5``.
@@ -256,15 +252,10 @@ def train_model(
     import keras
 
     run.mkdir(parents=True, exist_ok=True)
-    done = run / "model.weights.h5"
-    finished = crew.of_chief(b"done" if done.is_file() else b"")
-    taught = None
-    if recipe.teachers and not finished:
-        taught = _taught(recipe, windows, run, backbone, check, crew, progress)
-    seed = recipe.seed + recipe.teachers  # theirs are the ones before
-    keras.utils.set_random_seed(seed)
+    keras.utils.set_random_seed(recipe.seed)
     model = build(PRESETS[recipe.preset], int(windows.label.max()) + 1)
-    if finished:
+    done = run / "model.weights.h5"
+    if crew.of_chief(b"done" if done.is_file() else b""):
         if crew.chief:
             model.load_weights(done)
         return model
@@ -279,8 +270,8 @@ def train_model(
     fit(
         model, windows,
         words=len(recipe.words), share=share_of(windows.names),
-        stride=PRESETS[recipe.preset].stride, config=recipe.fit, seed=seed, folder=run,
-        taught=taught, check=check, progress=report, crew=crew,
+        stride=PRESETS[recipe.preset].stride, config=recipe.fit, seed=recipe.seed, folder=run,
+        check=check, progress=report, crew=crew,
     )  # fmt: skip
     if not crew.chief:
         return model
@@ -288,44 +279,3 @@ def train_model(
     model.save_weights(partial)
     partial.replace(done)
     return model
-
-
-def _taught(
-    recipe: Recipe,
-    windows: Joined,
-    run: Path,
-    backbone: Path | None,
-    check: Check | None,
-    crew: Crew,
-    progress: Progress,
-) -> NDArray[np.float16]:
-    """Fit the teachers, each from a seed of its own, and ask them about every window.
-
-    The first is the model that the recipe without teachers makes.
-    """
-    kept, words = run / "taught.npy", len(recipe.words)
-    if not crew.of_chief(b"done" if kept.is_file() else b""):
-        teachers = []
-        for number in range(1, recipe.teachers + 1):
-            name = f"teacher {number} of {recipe.teachers}"
-
-            def tell(_: str, done: int, total: int, name: str = name) -> None:
-                progress(f"fit {name}", done, total)
-
-            log.info("%s", name)
-            one = replace(recipe, teachers=0, seed=recipe.seed + number - 1)
-            folder = run / f"teacher-{number}"
-            model = train_model(
-                one, windows, folder, backbone=backbone, check=check, crew=crew, progress=tell
-            )
-            teachers.append(model)
-        if crew.chief:
-            told = opinions(
-                teachers, windows, words,
-                progress=lambda done, total: progress("ask the teachers", done, total),
-            )  # fmt: skip
-            partial = run / "taught.part.npy"
-            np.save(partial, told)
-            partial.replace(kept)
-    content = crew.of_chief(np.load(kept).tobytes() if crew.chief else b"")
-    return np.frombuffer(content, np.float16).reshape(len(windows.label), -1, words)
