@@ -88,7 +88,6 @@ def trial(word: str, variant: str, args: argparse.Namespace) -> dict[str, Any]:
     from wakeword_train.conditions import parse_condition
     from wakeword_train.data.manifest import read_clips
     from wakeword_train.data.pack import key_of
-    from wakeword_train.models.trigger import PRESETS
     from wakeword_train.recipes.make import CALIBRATION_WINDOWS
     from wakeword_train.recipes.sources import Sources, pack_of
     from wakeword_train.recipes.trigger import prepare, share_of, speak, train_model
@@ -112,7 +111,7 @@ def trial(word: str, variant: str, args: argparse.Namespace) -> dict[str, Any]:
     if args.voices is not None:
         speak(recipe, work, args.voices, processes=args.processes, progress=progress)
     windows = prepare(recipe, pack, work, (), processes=args.processes, progress=progress)
-    config, share = PRESETS[args.preset], share_of(windows.names)
+    config, share = recipe.model, share_of(windows.names)
     folder = args.work / f"left-out-{label_of(word)}-{key_of(recipe, share, config, pack.key)}"
     done = folder / "trial.json"
     if done.is_file():

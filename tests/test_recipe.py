@@ -39,6 +39,7 @@ def test_the_recipe_of_the_package_reads() -> None:
         ("words = []", "at least one word"),
         ('words = ["yes"]\npreset = "huge"', "tiny, small, base, course"),
         ('words = ["yes"]\n[fit]\nbatches = 0', "batches=0"),
+        ('words = ["yes"]\nmembers = 0', "members=0: need 1 to 8"),
         ('words = ["yes"]\n[synth]\nvoices = 1', "voices"),
         ("words = [", "not TOML"),
     ],

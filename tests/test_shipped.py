@@ -73,14 +73,14 @@ def test_nobody_said_alexa_to_the_model_that_hears_it() -> None:
 def floats(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Convert the float weights of the shipped model to a float bundle."""
     pytest.importorskip("tensorflow")
-    from wakeword_train.models.trigger import PRESETS, load_weights
+    from wakeword_train.models.trigger import TriggerConfig, load_weights
     from wakeword_train.ship import quantise
 
-    preset = str(read_bundle(shipped()[NAME]).training["recipe"]["preset"])
-    model = load_weights(PRESETS[preset], WEIGHTS)
+    config = TriggerConfig(**read_bundle(shipped()[NAME]).training["model"])
+    model = load_weights(config, WEIGHTS)
     path = tmp_path_factory.mktemp("float") / NAME
     nothing = np.zeros((1, 3, 40), np.uint16)
-    quantise(model, PRESETS[preset], ("computer", "jarvis"), nothing, path, int8=False)
+    quantise(model, config, ("computer", "jarvis"), nothing, path, int8=False)
     return path.with_suffix(".json")
 
 
@@ -88,11 +88,11 @@ def floats(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_keras_numpy_and_float_tflite_agree(floats: Path) -> None:
     import keras
 
-    from wakeword_train.models.trigger import PRESETS, load_weights
+    from wakeword_train.models.trigger import TriggerConfig, load_weights
 
     bundle = read_bundle(floats)
-    preset = str(read_bundle(shipped()[NAME]).training["recipe"]["preset"])
-    model = load_weights(PRESETS[preset], WEIGHTS)
+    config = TriggerConfig(**read_bundle(shipped()[NAME]).training["model"])
+    model = load_weights(config, WEIGHTS)
     assert isinstance(model, keras.Model)
     for _, samples in _golden():
         frames = features(samples)

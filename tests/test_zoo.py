@@ -109,12 +109,16 @@ def test_a_saved_model_comes_back_the_same(case: ZooCase, tmp_path: Path) -> Non
     assert [path.name for path in tmp_path.iterdir()] == ["model.npz"]
 
 
+@pytest.mark.parametrize("members", [1, 2])
 @pytest.mark.parametrize("kept", range(1, WORDS))
-def test_heads_that_are_not_saved_leave_the_others_as_they_were(kept: int, tmp_path: Path) -> None:
-    model = shake(build(LIKE_COURSE, WORDS))
+def test_heads_that_are_not_saved_leave_the_others_as_they_were(
+    kept: int, members: int, tmp_path: Path
+) -> None:
+    config = replace(LIKE_COURSE, members=members)
+    model = shake(build(config, WORDS))
     x = examples(CASES[0], 2)
     save_weights(model, kept, tmp_path / "model.npz")
-    loaded = run(load_weights(LIKE_COURSE, tmp_path / "model.npz"), x)
+    loaded = run(load_weights(config, tmp_path / "model.npz"), x)
     # The product with the heads may sum in another order when there are fewer of them.
     np.testing.assert_allclose(loaded, run(model, x)[:, :, :kept], atol=1e-6)
 
@@ -180,7 +184,9 @@ def test_one_step_at_a_time_equals_the_batch(case: ZooCase, kept: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "config", [PRESETS["tiny"], LIKE_COURSE], ids=["tiny", "in the shape of course"]
+    "config",
+    [PRESETS["tiny"], LIKE_COURSE, replace(LIKE_COURSE, members=3)],
+    ids=["tiny", "in the shape of course", "three side by side"],
 )
 def test_converted_steps_equal_the_batch(config: TriggerConfig, tmp_path: Path) -> None:
     pytest.importorskip("ai_edge_litert")

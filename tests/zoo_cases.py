@@ -58,7 +58,7 @@ def stream_trigger(config: TriggerConfig, model: Any, x: Floats, kept: int) -> F
     weights = step_weights(model, config, kept)
 
     def steps() -> Iterator[Floats]:
-        state = [np.zeros((len(x), units), np.float32) for units in config.units]
+        state = [np.zeros((len(x), units), np.float32) for units in weights.units]
         history = np.zeros((len(x), config.kernel, x.shape[2]), np.float32)
         for first in range(0, x.shape[1] - config.stride + 1, config.stride):
             new = x[:, first : first + config.stride]
@@ -69,11 +69,11 @@ def stream_trigger(config: TriggerConfig, model: Any, x: Floats, kept: int) -> F
     return np.stack(list(steps()), axis=1)
 
 
-def trigger(name: str, *, frames: int, steps: int, parameters: int) -> ZooCase:
+def trigger(name: str, *, frames: int, steps: int, parameters: int, members: int = 1) -> ZooCase:
     """Make the row of a preset of the trigger model."""
-    config = PRESETS[name]
+    config = replace(PRESETS[name], members=members)
     return ZooCase(
-        name=f"trigger {name}",
+        name=f"trigger {name}" if members == 1 else f"{members} triggers {name}",
         build=partial(build, config, WORDS),
         plain=partial(build, replace(config, dropout=0.0), WORDS),
         inputs=(frames, BINS),
@@ -93,5 +93,6 @@ CASES = (
     trigger("tiny", frames=61, steps=20, parameters=20_483),
     trigger("small", frames=61, steps=20, parameters=65_539),
     trigger("base", frames=61, steps=20, parameters=135_171),
+    trigger("tiny", frames=61, steps=20, parameters=3 * 20_483, members=3),
     trigger("course", frames=61, steps=15, parameters=343_479),
 )

@@ -21,9 +21,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wakeword.errors import ExportError
-from wakeword_train.models.trigger import TriggerConfig
+from wakeword_train.models.trigger import TriggerConfig, member_tags
 
-__all__ = ["StepWeights", "convert", "float_step", "representative_steps", "step_weights"]
+__all__ = [
+    "StepWeights",
+    "by_member",
+    "convert",
+    "float_step",
+    "layers_of",
+    "representative_steps",
+    "step_weights",
+]
 
 FloatArray = NDArray[np.float32]
 
@@ -34,6 +42,7 @@ class StepWeights:
 
     ``conv`` (K * F, C) and its bias; per layer ``kernel`` (In, 3 H), ``recurrent`` (H, 3 H),
     ``bias`` (2, 3 H) with gates in Keras' order update, reset, candidate; ``head`` (H, W) and bias.
+    Names of the second of several members end in ".1", of the third in ".2".
     """
 
     kernel: int
@@ -42,14 +51,30 @@ class StepWeights:
     arrays: Mapping[str, FloatArray]
 
     @property
-    def layers(self) -> int:
-        """Number of recurrent layers."""
-        return sum(name.startswith("recurrent_") for name in self.arrays)
+    def members(self) -> list[dict[str, FloatArray]]:
+        """The arrays of each member, by their plain names."""
+        return by_member(self.arrays)
 
     @property
     def units(self) -> tuple[int, ...]:
-        """State width of each layer."""
-        return tuple(self.arrays[f"recurrent_{i}"].shape[0] for i in range(self.layers))
+        """Width of each state: those of the first member, from the layer below, then the next's."""
+        return tuple(
+            one[f"recurrent_{i}"].shape[0] for one in self.members for i in range(layers_of(one))
+        )
+
+
+def by_member(arrays: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Sort the arrays of a step by member."""
+    found: dict[int, dict[str, Any]] = {}
+    for name, array in arrays.items():
+        plain, _, member = name.partition(".")
+        found.setdefault(int(member or 0), {})[plain] = array
+    return [found[member] for member in sorted(found)]
+
+
+def layers_of(member: Mapping[str, Any]) -> int:
+    """Count the recurrent layers of a member."""
+    return sum(name.startswith("recurrent_") for name in member)
 
 
 def step_weights(model: Any, config: TriggerConfig, words: int) -> StepWeights:
@@ -58,25 +83,38 @@ def step_weights(model: Any, config: TriggerConfig, words: int) -> StepWeights:
     Batch norm behind the convolution folds into it; batch norm behind a GRU folds into the product
     that reads it.
     """
+    arrays: dict[str, FloatArray] = {}
+    for member, tag in enumerate(member_tags(config)):
+        end = f".{member}" if member else ""
+        found = _member_weights(model, config, words, tag)
+        arrays |= {name + end: np.ascontiguousarray(a, np.float32) for name, a in found.items()}
+    return StepWeights(config.kernel, config.stride, config.reset_after, arrays)
+
+
+def _member_weights(
+    model: Any, config: TriggerConfig, words: int, tag: str
+) -> dict[str, FloatArray]:
+    """Collect the weights of one member, whose layers' names end in ``tag``."""
 
     def norm(name: str) -> tuple[FloatArray, FloatArray] | None:
         if not config.batch_norm:
             return None
-        layer = model.get_layer(name)
+        layer = model.get_layer(name + tag)
         gamma, beta, mean, var = (np.asarray(w) for w in layer.get_weights())
         scale = gamma / np.sqrt(var + layer.epsilon)
         return scale, beta - mean * scale
 
-    conv, conv_bias = (np.asarray(w) for w in model.get_layer("conv").get_weights())
+    def weights(name: str) -> list[FloatArray]:
+        return [np.asarray(w) for w in model.get_layer(name + tag).get_weights()]
+
+    conv, conv_bias = weights("conv")
     conv = conv.reshape(-1, conv.shape[-1])
     if (folded := norm("conv_norm")) is not None:
         conv, conv_bias = conv * folded[0], conv_bias * folded[0] + folded[1]
     arrays: dict[str, FloatArray] = {"conv": conv, "conv_bias": conv_bias}
     below: tuple[FloatArray, FloatArray] | None = None
     for index in range(len(config.units)):
-        kernel, recurrent, bias = (
-            np.asarray(w) for w in model.get_layer(f"gru_{index}").get_weights()
-        )
+        kernel, recurrent, bias = weights(f"gru_{index}")
         bias = bias if config.reset_after else np.stack([bias, np.zeros_like(bias)])
         if below is not None:
             bias = bias + np.stack([below[1] @ kernel, np.zeros(kernel.shape[1], np.float32)])
@@ -84,16 +122,10 @@ def step_weights(model: Any, config: TriggerConfig, words: int) -> StepWeights:
         arrays |= {f"kernel_{index}": kernel, f"recurrent_{index}": recurrent}
         arrays |= {f"bias_{index}": bias}
         below = norm(f"gru_{index}_norm")
-    head, head_bias = (np.asarray(w) for w in model.get_layer("words").get_weights())
+    head, head_bias = weights("words")
     if below is not None:
         head, head_bias = head * below[0][:, None], head_bias + below[1] @ head
-    arrays |= {"head": head[:, :words], "head_bias": head_bias[:words]}
-    return StepWeights(
-        config.kernel,
-        config.stride,
-        config.reset_after,
-        {name: np.ascontiguousarray(a, np.float32) for name, a in arrays.items()},
-    )
+    return arrays | {"head": head[:, :words], "head_bias": head_bias[:words]}
 
 
 def _sigmoid(x: FloatArray) -> FloatArray:
@@ -109,18 +141,31 @@ def float_step(
     Args:
         weights: of the step.
         frames: shape (B, kernel, F), raw features / 256.
-        state: per layer, shape (B, H).
+        state: as many as ``weights.units``, each of shape (B, H).
 
     Returns:
         Probabilities, shape (B, W), and the next state.
     """
-    w = weights.arrays
+    odds, after, rest = [], [], list(state)
+    for member in weights.members:
+        count = layers_of(member)
+        own, new = _member_step(member, weights.reset_after, frames, rest[:count])
+        odds.append(own)
+        after += new
+        rest = rest[count:]
+    return _sigmoid(np.asarray(np.mean(odds, axis=0), np.float32)), after
+
+
+def _member_step(
+    w: Mapping[str, FloatArray], reset_after: bool, frames: FloatArray, state: Sequence[FloatArray]
+) -> tuple[FloatArray, list[FloatArray]]:
+    """Run one member; return its log odds and its next states."""
     y = np.maximum(frames.reshape(len(frames), -1) @ w["conv"] + w["conv_bias"], 0)
     after = []
     for i, h in enumerate(state):
         x = y @ w[f"kernel_{i}"] + w[f"bias_{i}"][0]
         u, size = w[f"recurrent_{i}"], h.shape[1]
-        if weights.reset_after:
+        if reset_after:
             r = h @ u + w[f"bias_{i}"][1]
             gates = _sigmoid(x[:, : 2 * size] + r[:, : 2 * size])
             new = np.tanh(x[:, 2 * size :] + gates[:, size:] * r[:, 2 * size :])
@@ -129,7 +174,7 @@ def float_step(
             new = np.tanh(x[:, 2 * size :] + (gates[:, size:] * h) @ u[:, 2 * size :])
         y = gates[:, :size] * h + (1 - gates[:, :size]) * new
         after.append(y)
-    return _sigmoid(y @ w["head"] + w["head_bias"]), after
+    return y @ w["head"] + w["head_bias"], after
 
 
 def representative_steps(
@@ -149,7 +194,7 @@ def representative_steps(
     padded = np.zeros((batch, count + weights.kernel - weights.stride, bins), np.float32)
     padded[:, weights.kernel - weights.stride :] = streams.astype(np.float32) / 256
     state = [np.zeros((batch, h), np.float32) for h in weights.units]
-    names = ["frames", *(f"state_{i}" for i in range(weights.layers))]
+    names = ["frames", *(f"state_{i}" for i in range(len(weights.units)))]
     kept: dict[str, list[FloatArray]] = {name: [] for name in names}
     for step in range(count // weights.stride):
         first = step * weights.stride

@@ -15,21 +15,24 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from wakeword_train.quantize import by_member, layers_of
+
 STATE_SCALE = 1 / 128
 
 
 def step_module(arrays: dict[str, Any], kernel: int, reset_after: bool) -> tuple[tf.Module, Any]:
     """Write the step as plain products, so that each keeps its own scale."""
-    layers = sum(name.startswith("recurrent_") for name in arrays)
-    units = [arrays[f"recurrent_{i}"].shape[0] for i in range(layers)]
+    members = by_member(arrays)
+    units = [[m[f"recurrent_{i}"].shape[0] for i in range(layers_of(m))] for m in members]
     bins = arrays["conv"].shape[0] // kernel
     spec = [tf.TensorSpec((1, kernel, bins), tf.float32, name="frames")]
-    spec += [tf.TensorSpec((1, h), tf.float32, name=f"state_{i}") for i, h in enumerate(units)]
+    widths = [h for own in units for h in own]
+    spec += [tf.TensorSpec((1, h), tf.float32, name=f"state_{i}") for i, h in enumerate(widths)]
     module = tf.Module()
 
-    def gru(x: Any, h: Any, i: int) -> Any:
-        size = units[i]
-        kernel_i, recurrent, bias = (arrays[f"{n}_{i}"] for n in ("kernel", "recurrent", "bias"))
+    def gru(member: dict[str, Any], x: Any, h: Any, i: int) -> Any:
+        kernel_i, recurrent, bias = (member[f"{n}_{i}"] for n in ("kernel", "recurrent", "bias"))
+        size = recurrent.shape[0]
 
         def of_x(gate: int) -> Any:
             part = slice(gate * size, (gate + 1) * size)
@@ -47,11 +50,17 @@ def step_module(arrays: dict[str, Any], kernel: int, reset_after: bool) -> tuple
 
     @tf.function(input_signature=spec, autograph=False)
     def step(frames: Any, *state: Any) -> dict[str, Any]:
-        y = tf.nn.relu(tf.matmul(tf.reshape(frames, (1, -1)), arrays["conv"]) + arrays["conv_bias"])
+        flat = tf.reshape(frames, (1, -1))
         out: dict[str, Any] = {}
-        for i, h in enumerate(state):
-            out[f"next_{i}"] = y = gru(y, h, i)
-        out["scores"] = tf.sigmoid(tf.matmul(y, arrays["head"]) + arrays["head_bias"])
+        odds = []
+        for member, own in zip(members, units, strict=True):
+            y = tf.nn.relu(tf.matmul(flat, member["conv"]) + member["conv_bias"])
+            for i in range(len(own)):
+                number = len(out)
+                out[f"next_{number}"] = y = gru(member, y, state[number], i)
+            share = np.float32(1 / len(members))
+            odds.append(tf.matmul(y, member["head"] * share) + member["head_bias"] * share)
+        out["scores"] = tf.sigmoid(sum(odds[1:], odds[0]))
         return out
 
     module.step = step

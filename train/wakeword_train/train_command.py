@@ -64,6 +64,8 @@ def _parser() -> argparse.ArgumentParser:
                       "what is spoken for it counts towards the whole one")  # fmt: skip
     more.add_argument("--clips", type=int, help="synthetic clips of each word")
     more.add_argument("--batches", type=int, help="batches to train")
+    more.add_argument("--members", type=int, help="models of the preset to run side by side as "
+                      "one: fewer misses, and so many times the training and the cost")  # fmt: skip
     more.add_argument("--fa-per-hour", type=float, help="false alarms an hour to hold")
     more.add_argument("--seed", type=int)
     more.add_argument("--without-recordings", action="store_true", help="leave out recordings of "
@@ -138,7 +140,8 @@ def _recipe(args: argparse.Namespace) -> Recipe:
         recipe = quick(recipe)
     given = {
         "preset": args.preset, "language": args.language, "fa_per_hour": args.fa_per_hour,
-        "seed": args.seed, "real": False if args.without_recordings else None,
+        "seed": args.seed, "members": args.members,
+        "real": False if args.without_recordings else None,
     }  # fmt: skip
     recipe = replace(recipe, **{key: value for key, value in given.items() if value is not None})
     if args.batches:

@@ -7,6 +7,7 @@ spectrogram bins), kept as the reference row. The others drop what a microcontro
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,15 @@ from wakeword.errors import ConfigError
 from wakeword.files import beside
 from wakeword.frontend import BINS
 
-__all__ = ["PRESETS", "TriggerConfig", "build", "load_weights", "save_weights"]
+__all__ = [
+    "PRESETS",
+    "TriggerConfig",
+    "build",
+    "load_weights",
+    "member_tags",
+    "save_weights",
+    "side_by_side",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +35,8 @@ class TriggerConfig:
 
     ``kernel`` and ``stride`` count feature frames of 10 ms; ``units`` is the width of each GRU.
     ``reset_after`` applies the reset gate behind the recurrent product (Keras 3), which keeps the
-    exported step at two products a layer; the course put it before.
+    exported step at two products a layer; the course put it before. ``members`` of these sizes run
+    side by side, and their log odds are averaged: each is wrong in places of its own.
     """
 
     filters: int = 64
@@ -36,6 +46,7 @@ class TriggerConfig:
     reset_after: bool = True
     batch_norm: bool = False
     dropout: float = 0.0
+    members: int = 1
 
     def __post_init__(self) -> None:
         if not 1 <= self.stride <= self.kernel:
@@ -44,6 +55,8 @@ class TriggerConfig:
             raise ConfigError(f"filters={self.filters}, units={self.units}: need at least 1 each")
         if not 0 <= self.dropout < 1:
             raise ConfigError(f"dropout={self.dropout}: need 0 <= dropout < 1")
+        if self.members < 1:
+            raise ConfigError(f"members={self.members}: need at least 1")
 
 
 PRESETS = {
@@ -83,32 +96,72 @@ def build(config: TriggerConfig, words: int, features: int = BINS) -> Any:
     if words < 1:
         raise ConfigError(f"words={words}: need at least 1")
     frames = keras.Input((None, features), name="frames")
+    if config.members == 1:
+        probs = layers.Dense(words, activation="sigmoid", name="words")(_tower(config, frames))
+        return keras.Model(frames, probs, name="trigger")
+    odds = [
+        layers.Dense(words, name=f"words{tag}")(_tower(config, frames, tag))
+        for tag in member_tags(config)
+    ]
+    probs = layers.Activation("sigmoid", name="probs")(layers.Average(name="odds")(odds))
+    return keras.Model(frames, probs, name="trigger")
+
+
+def member_tags(config: TriggerConfig) -> list[str]:
+    """Say what the layers of each member have behind their names: nothing if there is one."""
+    return [""] if config.members == 1 else [f"_of_{n}" for n in range(config.members)]
+
+
+def _tower(config: TriggerConfig, frames: Any, tag: str = "") -> Any:
+    """Build what is below the heads of one member."""
+    from keras import layers
+
     # What lies before the stream is silence, as in the runtime's first steps.
-    y = layers.ZeroPadding1D((config.kernel - config.stride, 0), name="history")(frames)
-    y = layers.Conv1D(config.filters, config.kernel, strides=config.stride, name="conv")(y)
+    y = layers.ZeroPadding1D((config.kernel - config.stride, 0), name=f"history{tag}")(frames)
+    y = layers.Conv1D(config.filters, config.kernel, strides=config.stride, name=f"conv{tag}")(y)
     if config.batch_norm:
-        y = layers.BatchNormalization(name="conv_norm")(y)
-    y = layers.ReLU(name="relu")(y)
+        y = layers.BatchNormalization(name=f"conv_norm{tag}")(y)
+    y = layers.ReLU(name=f"relu{tag}")(y)
     if config.dropout:
         y = layers.Dropout(config.dropout)(y)
     for index, units in enumerate(config.units):
         y = layers.GRU(
-            units, return_sequences=True, reset_after=config.reset_after, name=f"gru_{index}"
+            units, return_sequences=True, reset_after=config.reset_after, name=f"gru_{index}{tag}"
         )(y)
         if config.dropout:
             y = layers.Dropout(config.dropout)(y)
         if config.batch_norm:
-            y = layers.BatchNormalization(name=f"gru_{index}_norm")(y)
-    if config.dropout:
-        y = layers.Dropout(config.dropout)(y)
-    probs = layers.Dense(words, activation="sigmoid", name="words")(y)
-    return keras.Model(frames, probs, name="trigger")
+            y = layers.BatchNormalization(name=f"gru_{index}_norm{tag}")(y)
+    return layers.Dropout(config.dropout)(y) if config.dropout else y
+
+
+def side_by_side(models: Sequence[Any], config: TriggerConfig) -> Any:
+    """Make one model of several of one size, each trained by itself.
+
+    Args:
+        models: from :func:`build`, of ``config`` with one member, with the same heads.
+        config: with as many members as there are models.
+
+    Raises:
+        ConfigError: there are more or fewer models.
+    """
+    if len(models) != config.members:
+        raise ConfigError(f"members={config.members}: there are {len(models)} models")
+    if config.members == 1:
+        return models[0]
+    whole = build(config, int(models[0].output_shape[-1]))
+    for model, tag in zip(models, member_tags(config), strict=True):
+        for layer in model.layers:
+            if layer.weights and layer.get_weights():
+                whole.get_layer(f"{layer.name}{tag}").set_weights(layer.get_weights())
+    return whole
 
 
 def save_weights(model: Any, words: int, path: Path) -> None:
     """Save the float weights of a model with its first ``words`` heads, beside and then renamed."""
-    weights = [np.asarray(w) for w in model.get_weights()]
-    weights[-2:] = weights[-2][:, :words], weights[-1][:words]
+    heads = [v.path.split("/")[-2].startswith("words") for v in model.weights]
+    found = zip(heads, model.get_weights(), strict=True)
+    weights = [np.asarray(w)[..., :words] if head else np.asarray(w) for head, w in found]
     with beside(path) as partial, partial.open("wb") as file:
         np.savez_compressed(file, *weights)
 

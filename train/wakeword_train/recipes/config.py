@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,11 @@ from wakeword.errors import ConfigError
 from wakeword_train.data.augment import USUAL, AugmentConfig
 from wakeword_train.data.pack import PackConfig
 from wakeword_train.fit import FitConfig
-from wakeword_train.models.trigger import PRESETS
+from wakeword_train.models.trigger import PRESETS, TriggerConfig
 
 __all__ = ["Recipe", "SynthConfig", "WindowConfig", "find_recipe", "read_recipe"]
+
+MOST_MEMBERS = 8  # each takes as long to train, and as much to run, as one alone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +56,7 @@ class Recipe:
 
     ``real`` False leaves out recordings of the words themselves; ``without`` names labels of the
     pack that train nothing; ``backbone`` starts from the one of the preset, where there is one.
+    ``members`` models of the preset, each from a seed of its own, run side by side as one.
     """
 
     words: tuple[str, ...]
@@ -63,6 +66,7 @@ class Recipe:
     real: bool = True
     without: tuple[str, ...] = ()
     backbone: bool = True
+    members: int = 1
     synth: SynthConfig = field(default_factory=SynthConfig)
     pack: PackConfig = field(default_factory=PackConfig)
     windows: WindowConfig = field(default_factory=WindowConfig)
@@ -76,6 +80,13 @@ class Recipe:
             raise ConfigError("words=[]: name at least one word")
         if self.preset not in PRESETS:
             raise ConfigError(f"preset={self.preset!r}: choose one of {', '.join(PRESETS)}")
+        if not 1 <= self.members <= MOST_MEMBERS:
+            raise ConfigError(f"members={self.members}: need 1 to {MOST_MEMBERS}")
+
+    @property
+    def model(self) -> TriggerConfig:
+        """Sizes of the model."""
+        return replace(PRESETS[self.preset], members=self.members)
 
 
 def find_recipe(name: str) -> Path:

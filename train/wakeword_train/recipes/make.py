@@ -26,7 +26,7 @@ from wakeword_train.data.pack_file import read_dev
 from wakeword_train.data.splits import read_splits
 from wakeword_train.fit import read_losses
 from wakeword_train.judge import judge
-from wakeword_train.models.trigger import PRESETS, save_weights
+from wakeword_train.models.trigger import save_weights
 from wakeword_train.recipes.config import Recipe
 from wakeword_train.recipes.parts import conditions_of, hear, said_by, with_words
 from wakeword_train.recipes.sources import Sources, own_clips, pack_of, recordings_of
@@ -108,7 +108,7 @@ def run(
         windows = prepare(
             recipe, pack, work, own["train"], processes=processes, ray=ray, progress=progress
         )
-    config, share = PRESETS[recipe.preset], share_of(windows.names)
+    config, share = recipe.model, share_of(windows.names)
     folder = run_folder(work, recipe, pack, windows.names, own["train"])
     spoken = [clip for word in recipe.words for clip in said_by(held_out(work, word), word)]
     dev, test = (
@@ -189,7 +189,7 @@ def run_folder(
     """Name the folder of a training after all that decides it."""
     start = backbone_of(recipe)
     made_of = (
-        share_of(groups), PRESETS[recipe.preset], pack.key, sorted(clip.file for clip in own),
+        share_of(groups), recipe.model, pack.key, sorted(clip.file for clip in own),
         start and sha256(start.read_bytes()).hexdigest(),
     )  # fmt: skip
     return work / f"run-{key_of(recipe, *made_of)}"

@@ -23,6 +23,7 @@ def quick(recipe: Recipe) -> Recipe:
     """Make less of everything, for a first model; the clips count towards the whole one."""
     return replace(
         recipe,
+        members=1,
         synth=replace(recipe.synth, count=300, near_count=60, held_out=60),
         windows=replace(recipe.windows, synthetic=8_000, near=500, real=1_000),
         fit=replace(recipe.fit, batches=800, check_every=80, mine_every=200),

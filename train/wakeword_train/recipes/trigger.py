@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from wakeword_train.data.pack import Joined, Pack, join, key_of, long_groups
 from wakeword_train.data.windows import LONG_KINDS, Group, build_windows, open_windows
 from wakeword_train.fit import fit
 from wakeword_train.models.backbone import backbone_labels, shipped_backbone, start_from
-from wakeword_train.models.trigger import PRESETS, build
+from wakeword_train.models.trigger import build, side_by_side
 from wakeword_train.recipes.config import Recipe
 from wakeword_train.synth import find_engines, synthesize
 from wakeword_train.testset import label_of, says
@@ -243,17 +244,20 @@ def train_model(
 ) -> Any:
     """Fit the recipe's model, or load it from ``run`` if it was fitted before.
 
-    It starts from ``backbone``, where one is given. Of several workers only the chief has the
-    fitted weights afterwards for certain, and keeps them.
+    It starts from ``backbone``, where one is given. Members are fitted one by one, in folders of
+    their own within ``run``; the first is the model that the recipe with one member makes. Of
+    several workers only the chief has the fitted weights afterwards for certain, and keeps them.
 
     Returns:
-        The Keras model with all heads; its weights are in ``run/model.weights.h5``.
+        The Keras model with all heads; the weights of each member are in ``model.weights.h5``.
     """
     import keras
 
+    if recipe.members > 1:
+        return _train_members(recipe, windows, run, backbone, check, crew, progress)
     run.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(recipe.seed)
-    model = build(PRESETS[recipe.preset], int(windows.label.max()) + 1)
+    model = build(recipe.model, int(windows.label.max()) + 1)
     done = run / "model.weights.h5"
     if crew.of_chief(b"done" if done.is_file() else b""):
         if crew.chief:
@@ -270,7 +274,7 @@ def train_model(
     fit(
         model, windows,
         words=len(recipe.words), share=share_of(windows.names),
-        stride=PRESETS[recipe.preset].stride, config=recipe.fit, seed=recipe.seed, folder=run,
+        stride=recipe.model.stride, config=recipe.fit, seed=recipe.seed, folder=run,
         check=check, progress=report, crew=crew,
     )  # fmt: skip
     if not crew.chief:
@@ -279,3 +283,30 @@ def train_model(
     model.save_weights(partial)
     partial.replace(done)
     return model
+
+
+def _train_members(
+    recipe: Recipe,
+    windows: Joined,
+    run: Path,
+    backbone: Path | None,
+    check: Check | None,
+    crew: Crew,
+    progress: Progress,
+) -> Any:
+    """Fit the members on the same windows, each from a seed of its own."""
+    models = []
+    for number in range(1, recipe.members + 1):
+        name = f"member {number} of {recipe.members}"
+
+        def tell(stage: str, done: int, total: int, name: str = name) -> None:
+            progress(f"{stage} {name}", done, total)
+
+        log.info("%s", name)
+        alone = replace(recipe, members=1, seed=recipe.seed + number - 1)
+        model = train_model(
+            alone, windows, run / f"member-{number}",
+            backbone=backbone, check=check, crew=crew, progress=tell,
+        )  # fmt: skip
+        models.append(model)
+    return side_by_side(models, recipe.model)
