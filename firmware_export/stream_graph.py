@@ -91,12 +91,21 @@ class _Rewriter:
         self.states = [ins[f"state_{i}"] for i in layers]
         self.nexts = [outs[f"next_{i}"] for i in layers]
         self.meaning = self._meanings()
+        self.odds = self._odds()
 
     def refuse(self, why: str) -> ExportError:
         return ExportError(
             f"{self.bundle.path}: {why}; ESPHome's operators run only models with the reset gate "
             "behind the recurrent product, as the presets tiny, small and base have it"
         )
+
+    def _odds(self) -> set[int]:
+        """Find the log odds of the words: what the scores are made of, and what that sums up."""
+        found = {self.producer[self.scores].inputs[0]}
+        for op in reversed(self.graph.operators):
+            if op.name == "ADD" and op.outputs[0] in found:
+                found.update(op.inputs)
+        return found
 
     def _meanings(self) -> dict[int, _Meaning]:
         """Work out, for every tensor, how its new form relates to the old."""
@@ -255,7 +264,7 @@ class _Rewriter:
             ints = ints - 128 * weights.astype(np.int64).sum(axis=1)
             of_w *= of_x / new_x
         of_w *= self.meaning.get(op.outputs[0], _Meaning()).factor
-        if op.outputs[0] in self.producer and self._is_head(op):
+        if op.outputs[0] in self.odds:
             weights, ints = weights[self.column :][:1], ints[self.column :][:1]
         shape = (1, len(weights))
         place = self.row(f"t{op.outputs[0]}", shape, self.new(op.outputs[0]))
@@ -266,18 +275,16 @@ class _Rewriter:
         self.main.apply("FULLY_CONNECTED", places, (place,), relu=relu)
         self.place[op.outputs[0]] = place
 
-    def _is_head(self, op: Operator) -> bool:
-        """Tell whether the scores come straight from this product."""
-        return self.producer[self.scores].inputs[0] == op.outputs[0]
-
     def _plain(self, op: Operator) -> None:
         """ADD, MUL and LOGISTIC as they are, in the new scales."""
         places = tuple(self.place[i] for i in op.inputs)
-        if op.outputs[0] == self.scores:
-            place = self.row("score", (1, 1), _HALF)
-            self.place[op.outputs[0]] = place
+        out = op.outputs[0]
+        if out == self.scores:
+            place = self.place[out] = self.row("score", (1, 1), _HALF)
+        elif out in self.odds:
+            place = self.place[out] = self.row(f"t{out}", (1, 1), self.new(out))
         else:
-            place = self.out(op.outputs[0])
+            place = self.out(out)
         self.main.apply(op.name, places, (place,))
 
     def _tanh(self, op: Operator) -> None:
