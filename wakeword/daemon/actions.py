@@ -89,13 +89,15 @@ class WebhookConfig:
         timeout_s: for a whole request, 0.1 to 120.
         keep: events kept on disk while the receiver is away; beyond that the oldest goes,
             1 to 100000.
+        ca_file: PEM of who signs for the receiver; None believes whom the system believes.
     """
 
     url: str
     secret_file: str | None = None
     timeout_s: float = 10.0
     keep: int = 1000
-    PATHS: ClassVar[tuple[str, ...]] = ("secret_file",)
+    ca_file: str | None = None
+    PATHS: ClassVar[tuple[str, ...]] = ("secret_file", "ca_file")
 
     def __post_init__(self) -> None:
         try:
@@ -110,6 +112,8 @@ class WebhookConfig:
                 "url: need plain ASCII without blanks and without a password; sign the events "
                 "with secret_file instead"
             )
+        if self.ca_file is not None and parts.scheme != "https":
+            raise ConfigError(f"ca_file with url={self.url!r}: need https")
         _between("timeout_s", self.timeout_s, 0.1, 120)
         _between("keep", self.keep, 1, 100_000)
 
@@ -122,7 +126,8 @@ class MqttConfig:
         host, port: the broker.
         node: name of this device in topics; empty takes the host name.
         username, password_file: where the broker asks for them.
-        tls: speak TLS, checking the broker's certificate against the system's.
+        tls: speak TLS, checking the broker's certificate.
+        ca_file: PEM of who signs for the broker; None believes whom the system believes.
         discovery: prefix of Home Assistant's discovery; empty announces nothing.
         hold_s: seconds for which an event waits for a broker that is away; an older one is of no
             use to anybody, 0 to 86400.
@@ -134,9 +139,10 @@ class MqttConfig:
     username: str | None = None
     password_file: str | None = None
     tls: bool = False
+    ca_file: str | None = None
     discovery: str = "homeassistant"
     hold_s: float = 30.0
-    PATHS: ClassVar[tuple[str, ...]] = ("password_file",)
+    PATHS: ClassVar[tuple[str, ...]] = ("password_file", "ca_file")
 
     def __post_init__(self) -> None:
         if not self.host:
@@ -146,6 +152,8 @@ class MqttConfig:
         for name, value in (("node", self.node), ("discovery", self.discovery)):
             if value and not TOPIC_PART.fullmatch(value):
                 raise ConfigError(f"{name}={value!r}: need letters, digits, - and _, at most 64")
+        if self.ca_file is not None and not self.tls:
+            raise ConfigError("ca_file without tls: write tls = true")
         if self.password_file is not None and self.username is None:
             raise ConfigError("password_file without username: give both")
 

@@ -10,11 +10,15 @@ import sys
 from pathlib import Path
 
 from wakeword.daemon.actions import ActionConfig, CommandConfig, MqttConfig, WebhookConfig
+from wakeword.daemon.announce import can_announce
 from wakeword.daemon.config import DaemonConfig, read_config
 from wakeword.daemon.log_form import daemon_log
 from wakeword.daemon.models import read_models
+from wakeword.daemon.port import Port
 from wakeword.daemon.service import Service
+from wakeword.daemon.settings import ServerConfig
 from wakeword.daemon.speech_gate import SpeechGate
+from wakeword.daemon.tls import client_context
 from wakeword.errors import ConfigError, DeviceError
 from wakeword.files import beside
 from wakeword.quiet import quiet_runtime
@@ -74,13 +78,26 @@ def check(path: Path) -> str:
             _check_action(name, action)
         except ConfigError as exc:
             raise ConfigError(f"{path}: [action.{name}] {exc}") from exc
+    for name, server in (("metrics", config.metrics), ("wyoming", config.wyoming)):
+        if server is not None:
+            _check_port(path, name, server)
     if config.metrics is not None and importlib.util.find_spec("prometheus_client") is None:
         raise ConfigError('[metrics] needs prometheus-client: pip install "wakeword[metrics]"')
     lines = [f"{path}: fine"]
     for word in config.words:
         actions = ", ".join(f"{n} ({kind(config, n)})" for n in config.actions_of(word))
         lines.append(f"{word}: {actions or 'nothing but a line in the log'}")
+    if config.wyoming is not None and (why := can_announce(config.wyoming)):
+        lines.append(f"[wyoming] is not announced: {why}")
     return "\n".join(lines)
+
+
+def _check_port(path: Path, name: str, server: ServerConfig) -> None:
+    """Raise ConfigError where a certificate cannot be used; binds nothing."""
+    try:
+        Port(server, 0)
+    except ConfigError as exc:
+        raise ConfigError(f"{path}: [{name}] {exc}") from exc
 
 
 def _check_action(name: str, action: ActionConfig) -> None:
@@ -91,6 +108,7 @@ def _check_action(name: str, action: ActionConfig) -> None:
         connect_client(f"action {name}", action, "check")
     if isinstance(action, WebhookConfig):
         read_secret(action.secret_file)
+        client_context(action.ca_file)
 
 
 def kind(config: DaemonConfig, name: str) -> str:

@@ -17,12 +17,21 @@ from wakeword.daemon.settings import (
     ReviewConfig,
     ServerConfig,
     WordConfig,
+    WyomingConfig,
 )
 from wakeword.daemon.tables import build, read_toml, table_of
 from wakeword.errors import ConfigError
 
 __all__ = ["DaemonConfig", "read_config", "state_folder"]
 
+PARTS: Mapping[str, type] = {
+    "audio": AudioConfig,
+    "after": AfterConfig,
+    "metrics": ServerConfig,
+    "wyoming": WyomingConfig,
+    "review": ReviewConfig,
+    "once": OnceConfig,
+}
 LOG_FORMS = ("text", "json")
 MAX_WORD = 100
 
@@ -39,7 +48,7 @@ class DaemonConfig:
     audio: AudioConfig = field(default_factory=AudioConfig)
     after: AfterConfig = field(default_factory=AfterConfig)
     metrics: ServerConfig | None = None
-    wyoming: ServerConfig | None = None
+    wyoming: WyomingConfig | None = None
     review: ReviewConfig | None = None
     once: OnceConfig | None = None
     state: Path = Path("state")
@@ -88,18 +97,7 @@ def read_config(path: Path) -> DaemonConfig:
 
 def _config(table: Mapping[str, Any], folder: Path) -> DaemonConfig:
     """Build each part of a parsed file."""
-    known = {
-        "word",
-        "action",
-        "audio",
-        "after",
-        "metrics",
-        "wyoming",
-        "review",
-        "once",
-        "state",
-        "log",
-    }
+    known = {"word", "action", "state", "log", *PARTS}
     if unknown := sorted(set(table) - known):
         raise ConfigError(f"unknown {unknown}; known are {sorted(known)}")
     for name in ("state", "log"):
@@ -117,18 +115,10 @@ def _config(table: Mapping[str, Any], folder: Path) -> DaemonConfig:
         "state": folder / table["state"] if table.get("state") else state_folder(),
         "log": table.get("log", "text"),
     }
-    for name, cls in (("audio", AudioConfig), ("after", AfterConfig)):
-        parts[name] = build(cls, table_of(table.get(name, {}), name), name)
-    for name in ("metrics", "wyoming"):
+    for name, cls in PARTS.items():
         if name in table:
-            parts[name] = build(ServerConfig, table_of(table[name], name), name)
-    if "once" in table:
-        parts["once"] = build(OnceConfig, table_of(table["once"], "once"), "once")
-    if "review" in table:
-        own = dict(table_of(table["review"], "review"))
-        if isinstance(own.get("folder"), str):
-            own["folder"] = str(folder / own["folder"])
-        parts["review"] = build(ReviewConfig, own, "review")
+            own = table_of(table[name], name)
+            parts[name] = build(cls, _placed(own, cls, folder), name)
     return DaemonConfig(**parts)
 
 
@@ -150,12 +140,18 @@ def _action(name: str, table: Mapping[str, Any], folder: Path) -> ActionConfig:
     if not (isinstance(kind, str) and kind in KINDS):
         raise ConfigError(f"[action.{name}] kind={kind!r}: need one of {', '.join(KINDS)}")
     cls = KINDS[kind]
-    rest = {key: value for key, value in table.items() if key != "kind"}
-    for key in cls.PATHS:
-        if isinstance(rest.get(key), str):
-            rest[key] = str(_secret(folder, rest[key]) if "_file" in key else folder / rest[key])
+    rest = _placed({key: value for key, value in table.items() if key != "kind"}, cls, folder)
     action: ActionConfig = build(cls, rest, f"action.{name}")
     return action
+
+
+def _placed(table: Mapping[str, Any], cls: type, folder: Path) -> dict[str, Any]:
+    """Let the paths in a table start at the configuration's folder."""
+    placed = dict(table)
+    for key in getattr(cls, "PATHS", ()):
+        if isinstance(path := placed.get(key), str):
+            placed[key] = str(_secret(folder, path) if "_file" in key else folder / path)
+    return placed
 
 
 def _secret(folder: Path, name: str) -> Path:

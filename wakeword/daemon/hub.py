@@ -38,6 +38,7 @@ class Hub:
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
+        self._tasks: set[concurrent.futures.Future[None]] = set()
         self._thread = threading.Thread(target=self._run, name="hub", daemon=True)
 
     def start(self) -> None:
@@ -57,6 +58,17 @@ class Hub:
         except concurrent.futures.TimeoutError as exc:
             future.cancel()
             raise DeviceError(f"no server within {timeout_s:g} s; the machine is too busy") from exc
+
+    def spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine beside all else, until it or the hub ends; what it raises is logged."""
+        task = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: concurrent.futures.Future[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (exc := task.exception()) is not None:
+            log.error("a server's work ended by a mistake of ours", exc_info=exc)
 
     def post(self, callback: Callable[..., None], *args: Any) -> None:
         """Have the loop call something soon; nothing happens once it is closed."""

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from wakeword.daemon.hub import close_server
+from wakeword.daemon.port import Port
 from wakeword.daemon.settings import ServerConfig
 from wakeword.errors import ConfigError
 
@@ -71,14 +71,15 @@ class _Collector:
         yield from (pending, delivered, dropped)
 
 
-class MetricsServer:
+class MetricsServer(Port):
     """Answers ``GET /metrics``, one request a connection, and nothing else.
 
     Raises:
-        ConfigError: prometheus-client is missing.
+        ConfigError: prometheus-client is missing, or the certificate cannot be used.
     """
 
     def __init__(self, config: ServerConfig, service: Service) -> None:
+        super().__init__(config, HEAD_BYTES)
         try:
             from prometheus_client import CollectorRegistry, generate_latest
         except ImportError as exc:
@@ -88,28 +89,13 @@ class MetricsServer:
         registry = CollectorRegistry(auto_describe=False)
         registry.register(_Collector(service))
         self._page: Callable[[], bytes] = lambda: generate_latest(registry)
-        self._config = config
-        self._server: asyncio.Server | None = None
         self._open_count = 0
-        self.host, self.port = config.host_port
 
-    async def open(self) -> None:
-        """Bind and serve; OSError where the port is taken."""
-        self._server = await asyncio.start_server(
-            self._client, self.host, self.port, limit=HEAD_BYTES
-        )
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    async def close(self) -> None:
-        """Stop serving."""
-        if self._server is not None:
-            await close_server(self._server)
-
-    async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer one request within PATIENCE_S, or hang up."""
         self._open_count += 1
         try:
-            if self._open_count <= self._config.clients:
+            if self._open_count <= self.config.clients:
                 await asyncio.wait_for(self._answer(reader, writer), PATIENCE_S)
         except (OSError, asyncio.TimeoutError, asyncio.IncompleteReadError):
             pass

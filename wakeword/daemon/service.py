@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from wakeword.daemon.actions import MqttConfig
 from wakeword.daemon.config import DaemonConfig, read_config
@@ -20,6 +19,7 @@ from wakeword.daemon.models import Models, read_models
 from wakeword.daemon.notify import Notifier
 from wakeword.daemon.once import Once
 from wakeword.daemon.once_broker import OnceBroker
+from wakeword.daemon.port import Port
 from wakeword.daemon.sources import StopListening, chunks
 from wakeword.daemon.speech_gate import SpeechGate
 from wakeword.daemon.stats import Stats
@@ -82,7 +82,7 @@ class Service:
         self._notifier = notifier or Notifier(self.clock)
         self._hub: Hub | None = None
         self._once: OnceBroker | None = None
-        self._servers: dict[str, Any] = {}
+        self._servers: dict[str, Port] = {}
         self._stop = False
         self._reloads: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._loaded: _Loaded | None = None
@@ -102,8 +102,7 @@ class Service:
 
     def port(self, server: str) -> int:
         """Return the port at which "metrics" or "wyoming" is served."""
-        port: int = self._servers[server].port
-        return port
+        return self._servers[server].port
 
     def run(self) -> None:
         """Listen.
@@ -207,6 +206,8 @@ class Service:
         for name in ("audio", "metrics", "wyoming", "review", "once", "state", "log"):
             if getattr(config, name) != getattr(self.config, name):
                 log.warning("[%s] changed: that takes a restart of the daemon", name)
+        for server in self._servers.values():
+            server.renew()
         self.sinks.change(config.actions, _words_of(config))
         self._loaded = _Loaded(config, models, detector, gate)
         if self.config.audio.source == "none" and self._source is None:
@@ -251,11 +252,17 @@ class Service:
 
             self._open("metrics", MetricsServer(self.config.metrics, self))
         if self.config.wyoming is not None:
+            from wakeword.daemon.announce import announce, can_announce
             from wakeword.daemon.wyoming_server import WyomingServer
 
             self._open("wyoming", WyomingServer(self.config.wyoming, lambda: self.models))
+            if why := can_announce(self.config.wyoming):
+                log.info("wyoming is not announced: %s", why)
+            else:
+                port = self.port("wyoming")
+                self._started_hub().spawn(announce(self.config.wyoming, port, self.clock))
 
-    def _open(self, name: str, server: Any) -> None:
+    def _open(self, name: str, server: Port) -> None:
         """Start one server in the hub."""
         try:
             self._started_hub().call(server.open())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import ClassVar
 
 from wakeword.daemon.quiet_hours import QuietHours
 from wakeword.errors import ConfigError
@@ -16,6 +17,8 @@ __all__ = [
     "ReviewConfig",
     "ServerConfig",
     "WordConfig",
+    "WyomingConfig",
+    "host_and_port",
 ]
 
 SOURCES = ("microphone", "stdin", "none")
@@ -113,6 +116,7 @@ class ReviewConfig:
     folder: str
     limit_mb: float = 50.0
     near: float = 0.6
+    PATHS: ClassVar[tuple[str, ...]] = ("folder",)
 
     def __post_init__(self) -> None:
         for name, low, high in (("limit_mb", 1, 100_000), ("near", 0.1, 1)):
@@ -148,20 +152,61 @@ class ServerConfig:
     Args:
         address: HOST:PORT; an IPv6 host in brackets. Port 0 takes a free one.
         clients: at most so many at once.
+        cert_file, key_file: PEM files; with them TLS is spoken, and nothing else.
+        client_ca_file: PEM; only clients with a certificate signed by it are served.
     """
 
     address: str
     clients: int = 16
+    cert_file: str | None = None
+    key_file: str | None = None
+    client_ca_file: str | None = None
+    PATHS: ClassVar[tuple[str, ...]] = ("cert_file", "key_file", "client_ca_file")
 
     def __post_init__(self) -> None:
         _ = self.host_port
         if not 1 <= self.clients <= 1000:
             raise ConfigError(f"clients={self.clients}: need 1 to 1000")
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ConfigError("cert_file and key_file: give both, or none")
+        if self.client_ca_file is not None and self.cert_file is None:
+            raise ConfigError("client_ca_file without cert_file and key_file: give all three")
 
     @property
     def host_port(self) -> tuple[str, int]:
         """The host without brackets, and the port."""
-        host, colon, port = self.address.rpartition(":")
-        if not (colon and host and port.isdecimal() and int(port) < 65_536):
-            raise ConfigError(f'address={self.address!r}: need HOST:PORT, such as "127.0.0.1:9468"')
-        return host.strip("[]"), int(port)
+        return host_and_port(self.address)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WyomingConfig(ServerConfig):
+    """A port for Wyoming, and whether others are told of it.
+
+    Args:
+        announce: tell the network by zeroconf, so that Home Assistant finds it by itself; a port of
+            this machine alone is not announced.
+        name: under which it is announced; empty takes the host name.
+    """
+
+    announce: bool = True
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        ServerConfig.__post_init__(self)
+        if self.name and not NAME.fullmatch(self.name):
+            raise ConfigError(f"name={self.name!r}: need letters, digits, - and _, at most 64")
+
+
+def host_and_port(address: str) -> tuple[str, int]:
+    """Take HOST:PORT apart; the host without brackets.
+
+    Raises:
+        ConfigError: not of that form.
+
+    >>> host_and_port("[::1]:10400")
+    ('::1', 10400)
+    """
+    host, colon, port = address.rpartition(":")
+    if not (colon and host and port.isdecimal() and int(port) < 65_536):
+        raise ConfigError(f'address={address!r}: need HOST:PORT, such as "127.0.0.1:9468"')
+    return host.strip("[]"), int(port)

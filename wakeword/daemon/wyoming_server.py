@@ -15,8 +15,8 @@ from collections.abc import Callable
 from typing import Any
 
 import wakeword
-from wakeword.daemon.hub import close_server
 from wakeword.daemon.models import Models
+from wakeword.daemon.port import Port
 from wakeword.daemon.settings import ServerConfig
 from wakeword.daemon.wyoming_stream import WyomingStream
 from wakeword.daemon.wyoming_wire import (
@@ -73,7 +73,7 @@ def info(models: Models) -> dict[str, Any]:
     }
 
 
-class WyomingServer:
+class WyomingServer(Port):
     """Serves each client with a detector of its own.
 
     Args:
@@ -82,29 +82,15 @@ class WyomingServer:
     """
 
     def __init__(self, config: ServerConfig, models: Callable[[], Models]) -> None:
-        self._config = config
+        super().__init__(config, HEADER_BYTES)
         self._models = models
-        self._server: asyncio.Server | None = None
         self._full = Outage("wyoming, clients", SystemClock())
         self._broken = Outage("wyoming, messages", SystemClock())
         self.clients = 0
-        self.host, self.port = config.host_port
 
-    async def open(self) -> None:
-        """Bind and serve; OSError where the port is taken."""
-        self._server = await asyncio.start_server(
-            self._client, self.host, self.port, limit=HEADER_BYTES
-        )
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    async def close(self) -> None:
-        """Stop serving; the hub ends the clients."""
-        if self._server is not None:
-            await close_server(self._server)
-
-    async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one client until it leaves, or sends what is no message."""
-        if self.clients >= self._config.clients:
+        if self.clients >= self.config.clients:
             self._full.failed(f"{self.clients} are connected; more are refused")
             writer.transport.abort()
             return
@@ -114,7 +100,7 @@ class WyomingServer:
         with contextlib.suppress(OSError):  # a satellite that lost its power says no good-bye
             writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         try:
-            await self._serve(reader, writer)
+            await self._answer(reader, writer)
             self._broken.over()
         except WireError as exc:
             self._broken.failed(f"client {peer}: {exc}; cut off")
@@ -126,7 +112,7 @@ class WyomingServer:
                 writer.transport.abort()
             writer.close()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer message after message."""
         stream = WyomingStream(self._models())
         while (message := await read_message(reader)) is not None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from wakeword.daemon.actions import MqttConfig
+from wakeword.daemon.tls import client_context
 from wakeword.errors import ConfigError
 from wakeword.microphone import Clock
 from wakeword.sinks.event import Event, Utterance
@@ -182,7 +183,7 @@ def connect_client(who: str, config: MqttConfig, client_id: str) -> Any:
     """Return a client of paho-mqtt with the settings of a broker, not connected yet.
 
     Raises:
-        ConfigError: paho-mqtt is missing, or the password cannot be read.
+        ConfigError: paho-mqtt is missing, or the password or a certificate cannot be read.
     """
     try:
         from paho.mqtt import client as paho
@@ -192,7 +193,7 @@ def connect_client(who: str, config: MqttConfig, client_id: str) -> Any:
     if config.username is not None:
         client.username_pw_set(config.username, _password(config.password_file))
     if config.tls:
-        client.tls_set()
+        client.tls_set_context(client_context(config.ca_file))
     client.reconnect_delay_set(*RECONNECT_S)
     return client
 

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from wakeword.daemon.tls import client_context
 from wakeword.errors import WakewordError
 
 __all__ = ["post", "signature"]
@@ -27,7 +28,13 @@ def signature(secret: bytes, timestamp: str, body: bytes) -> str:
     return hmac.new(secret, timestamp.encode("ascii") + b"." + body, hashlib.sha256).hexdigest()
 
 
-def post(url: str, body: bytes, headers: Mapping[str, str], timeout_s: float) -> int:
+def post(
+    url: str,
+    body: bytes,
+    headers: Mapping[str, str],
+    timeout_s: float,
+    ca_file: str | None = None,
+) -> int:
     """Post and return the status; redirects are not followed.
 
     Args:
@@ -35,14 +42,21 @@ def post(url: str, body: bytes, headers: Mapping[str, str], timeout_s: float) ->
         body: sent as it is.
         headers: added to those of the request.
         timeout_s: from the first packet to the end of the answer.
+        ca_file: PEM of who signs for an https server; None believes whom the system believes.
 
     Raises:
-        WakewordError: no answer in time, or none that is HTTP.
+        WakewordError: no answer in time, or none that is HTTP; a server that is not who it should.
     """
     parts = urlsplit(url)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    kinds = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
-    connection = kinds[parts.scheme](str(parts.hostname), parts.port, timeout=timeout_s)
+    host = str(parts.hostname)
+    connection: http.client.HTTPConnection
+    if parts.scheme == "https":  # read anew for every request: certificates change in a year
+        connection = http.client.HTTPSConnection(
+            host, parts.port, timeout=timeout_s, context=client_context(ca_file)
+        )
+    else:
+        connection = http.client.HTTPConnection(host, parts.port, timeout=timeout_s)
     late = threading.Event()
 
     def cut() -> None:

@@ -179,7 +179,8 @@ class WebhookSink:
         if self._secret:
             headers["Wakeword-Signature"] = "sha256=" + signature(self._secret, timestamp, body)
         try:
-            status = post(self.config.url, body, headers, self.config.timeout_s)
+            config = self.config
+            status = post(config.url, body, headers, config.timeout_s, config.ca_file)
         except WakewordError as exc:
             self._receiver.failed(exc)
             return False

@@ -1,0 +1,64 @@
+"""A port at which something is served: bound, bounded, with TLS where a certificate is given."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+
+from wakeword.daemon.hub import close_server
+from wakeword.daemon.settings import ServerConfig
+from wakeword.daemon.tls import load_certificate, server_context
+
+__all__ = ["Port"]
+
+HANDSHAKE_S = 5.0
+
+
+class Port:
+    """Base of the servers; a subclass gives ``serve``.
+
+    Args:
+        config: where, how many at once, and with which certificate.
+        limit: bytes that may be read ahead of a client.
+
+    Raises:
+        ConfigError: the certificate cannot be used.
+    """
+
+    def __init__(self, config: ServerConfig, limit: int) -> None:
+        self.config = config
+        self.host, self.port = config.host_port
+        self._limit = limit
+        self._server: asyncio.Server | None = None
+        self._tls: ssl.SSLContext | None = None
+        if config.cert_file is not None and config.key_file is not None:
+            self._tls = server_context(config.cert_file, config.key_file, config.client_ca_file)
+
+    async def open(self) -> None:
+        """Bind and serve; OSError where the port is taken."""
+        self._server = await asyncio.start_server(
+            self.serve, self.host, self.port, limit=self._limit, ssl=self._tls,
+            ssl_handshake_timeout=HANDSHAKE_S if self._tls else None,
+        )  # fmt: skip
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def close(self) -> None:
+        """Stop serving; the hub ends the clients."""
+        if self._server is not None:
+            await close_server(self._server)
+
+    def renew(self) -> None:
+        """Read the certificate again, for the clients that come from now on.
+
+        Raises:
+            ConfigError: it cannot be used; the one before stays.
+        """
+        config = self.config
+        if self._tls is not None and config.cert_file is not None and config.key_file is not None:
+            # Tried first on a context of its own: one that fails halfway would serve nobody.
+            server_context(config.cert_file, config.key_file, config.client_ca_file)
+            load_certificate(self._tls, config.cert_file, config.key_file)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one client; closes ``writer`` and raises nothing."""
+        raise NotImplementedError
