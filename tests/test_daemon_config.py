@@ -186,6 +186,7 @@ def test_every_setting_of_the_example_is_known(tmp_path: Path) -> None:
     assert config.wyoming is not None
     assert config.review is not None
     assert config.once is not None
+    assert config.playback is not None
 
 
 def test_the_example_states_the_defaults() -> None:
@@ -215,10 +216,10 @@ def test_the_unit_file_is_right_and_hardened(tmp_path: Path) -> None:
 DAEMON_PAGE = (ROOT / "docs/DAEMON.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("number", range(4))
+@pytest.mark.parametrize("number", range(5))
 def test_configurations_in_the_documentation_are_right(number: int, tmp_path: Path) -> None:
     blocks = re.findall(r"```toml\n(.*?)```", DAEMON_PAGE, re.DOTALL)
-    assert len(blocks) == 4
+    assert len(blocks) == 5
     read_models(read_config(written(tmp_path, blocks[number])))
 
 

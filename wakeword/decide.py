@@ -89,16 +89,27 @@ class Decider:
     """
 
     def __init__(self, config: DecisionConfig, *, strict: bool = False) -> None:
-        self.config = config
         self._strict = strict
-        self._level = math.nextafter(config.threshold, 2) if strict else config.threshold
-        self._release = config.release_level
+        self._use(config)
         self._width = config.smooth_steps
         self._refractory = config.refractory_ms * _SAMPLES_PER_MS
         self.reset()
 
+    def _use(self, config: DecisionConfig) -> None:
+        self.config = config
+        self._level = math.nextafter(config.threshold, 2) if self._strict else config.threshold
+        self._release = config.release_level
+
+    def set_threshold(self, threshold: float) -> None:
+        """Go on at another threshold from the next probability on.
+
+        Raises:
+            ConfigError: not in (0, 1].
+        """
+        self._use(self.config.with_threshold(threshold))
+
     def reset(self) -> None:
-        """Forget the stream."""
+        """Forget the stream; the threshold stays."""
         self._window: deque[float] = deque(maxlen=self._width)
         self._armed = True
         self._fired_at: int | None = None

@@ -137,8 +137,26 @@ class Detector:
         """The latest smoothed probability of each word, shape (W,), for a meter."""
         return np.array([d.prob for row in self._deciders for _, _, d in row], np.float32)
 
+    @property
+    def thresholds(self) -> dict[str, float]:
+        """The threshold in force of each word."""
+        return {w: d.config.threshold for row in self._deciders for _, w, d in row}
+
+    def set_threshold(self, word: str, threshold: float) -> None:
+        """Go on at another threshold of a word, with the next samples; the stream goes on.
+
+        Raises:
+            ConfigError: no such word, or not in (0, 1].
+        """
+        if word not in self.words:
+            raise ConfigError(f"{word!r}: the words here are {list(self.words)}")
+        for row in self._deciders:
+            for _, own, decider in row:
+                if own == word:
+                    decider.set_threshold(threshold)
+
     def reset(self) -> None:
-        """Forget the stream: what follows equals a new object, bit for bit."""
+        """Forget the stream: what follows equals a new object of these thresholds, bit for bit."""
         self._frontend.reset()
         for ears in self._ears:
             ears.reset()

@@ -14,12 +14,14 @@ from wakeword.daemon.announce import can_announce
 from wakeword.daemon.config import DaemonConfig, read_config
 from wakeword.daemon.log_form import daemon_log
 from wakeword.daemon.models import read_models
+from wakeword.daemon.playback import monitor_program
 from wakeword.daemon.port import Port
+from wakeword.daemon.raised import raised
 from wakeword.daemon.service import Service
 from wakeword.daemon.settings import ServerConfig
 from wakeword.daemon.speech_gate import SpeechGate
 from wakeword.daemon.tls import client_context
-from wakeword.errors import ConfigError, DeviceError
+from wakeword.errors import ConfigError, DeviceError, WakewordError
 from wakeword.files import beside
 from wakeword.quiet import quiet_runtime
 from wakeword.sinks.mqtt import connect_client
@@ -70,7 +72,13 @@ def check(path: Path) -> str:
     """
     config = read_config(path)
     with quiet_runtime():
-        read_models(config).detector()
+        models = read_models(config)
+        models.detector()
+    if config.playback is not None:
+        try:
+            monitor_program(config.playback)
+        except WakewordError as exc:
+            raise ConfigError(f"{path}: {exc}") from exc
     if any(word.speech for word in config.words.values()):
         SpeechGate()
     for name, action in config.actions.items():
@@ -87,6 +95,10 @@ def check(path: Path) -> str:
     for word in config.words:
         actions = ", ".join(f"{n} ({kind(config, n)})" for n in config.actions_of(word))
         lines.append(f"{word}: {actions or 'nothing but a line in the log'}")
+    if config.playback is not None:
+        for word, value in raised(config, models.threshold_of()).items():
+            needs = "nothing is done" if value > 1 else f"it needs {value:.3f}"
+            lines.append(f"{word}: {needs} while the machine plays sound")
     if config.wyoming is not None and (why := can_announce(config.wyoming)):
         lines.append(f"[wyoming] is not announced: {why}")
     return "\n".join(lines)

@@ -14,6 +14,7 @@ from wakeword.daemon.settings import (
     AfterConfig,
     AudioConfig,
     OnceConfig,
+    PlaybackConfig,
     ReviewConfig,
     ServerConfig,
     WordConfig,
@@ -31,6 +32,7 @@ PARTS: Mapping[str, type] = {
     "wyoming": WyomingConfig,
     "review": ReviewConfig,
     "once": OnceConfig,
+    "playback": PlaybackConfig,
 }
 LOG_FORMS = ("text", "json")
 MAX_WORD = 100
@@ -51,6 +53,7 @@ class DaemonConfig:
     wyoming: WyomingConfig | None = None
     review: ReviewConfig | None = None
     once: OnceConfig | None = None
+    playback: PlaybackConfig | None = None
     state: Path = Path("state")
     log: str = "text"
 
@@ -68,6 +71,10 @@ class DaemonConfig:
                         f"[word.{word}] actions: {name!r} is not there; write [action.{name}], or "
                         f"take one of {sorted(self.actions)}"
                     )
+        if self.playback is None:
+            for word, settings in self.words.items():
+                if settings.playing is not None:
+                    raise ConfigError(f"[word.{word}] playing: needs [playback]; write that, too")
         if self.once is not None:
             if not isinstance(self.actions.get(self.once.action), MqttConfig):
                 raise ConfigError(f"[once] action={self.once.action!r}: need one of kind mqtt")

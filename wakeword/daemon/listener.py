@@ -12,7 +12,9 @@ from wakeword.daemon.config import DaemonConfig
 from wakeword.daemon.endpoint import Endpointer
 from wakeword.daemon.keeper import Keeper
 from wakeword.daemon.once import Once
+from wakeword.daemon.playback import Playback
 from wakeword.daemon.quiet_hours import QuietHours
+from wakeword.daemon.raised import Raised
 from wakeword.daemon.ring import Ring
 from wakeword.daemon.speech_gate import SpeechGate
 from wakeword.daemon.stats import Stats
@@ -49,6 +51,7 @@ class Listener:
         keeper: keeps clips for a person to judge; None keeps none.
         gate: hears whether anybody spoke; needed where a word has a ``speech``.
         once: agrees with other machines who acts; None acts always.
+        playback: knows whether the machine itself plays sound; None thinks it never does.
     """
 
     def __init__(
@@ -64,8 +67,11 @@ class Listener:
         keeper: Keeper | None = None,
         gate: SpeechGate | None = None,
         once: Once | None = None,
+        playback: Playback | None = None,
     ) -> None:
         self.detector = detector
+        self._playback = playback
+        self._raised = Raised(config, detector)
         self._sinks = sinks
         self._stats = stats
         self._clock = clock
@@ -101,6 +107,9 @@ class Listener:
         if chunk.restarted:
             stats.restarts += 1
             self._break_off()
+        if self._playback is not None and self._playback.playing != stats.playing:
+            stats.playing = self._playback.playing
+            self._raised.follow(stats.playing)
         found = self.detector.feed(samples)
         self._ring.feed(samples)
         self._heard += len(samples)
@@ -132,6 +141,7 @@ class Listener:
         """
         self._use(config)
         self._gate = gate
+        self._raised.switch(config, detector)
         if detector is None:
             return
         known = self._ring.last(RING)
@@ -173,6 +183,11 @@ class Listener:
         if self._quiet[word].holds(datetime.fromtimestamp(self._wall()).time()):
             self._stats.quiet[word] += 1
             log.info("heard %s, %.3f: quiet hours", word, event.prob, extra={"fields": fields})
+            return
+        if self._raised.masks(word):
+            self._stats.masked[word] += 1
+            text = "heard %s, %.3f: the machine plays sound"
+            log.info(text, word, event.prob, extra={"fields": fields})
             return
         need = self.config.words[word].speech
         if need and self._gate is not None:

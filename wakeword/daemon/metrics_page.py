@@ -50,11 +50,16 @@ class _Collector:
         last = stats.last_audio_s
         age.add_metric([], -1 if last is None else self._service.clock.now() - last)
         yield age
+        if self._service.config.playback is not None:
+            playing = Gauge("wakeword_playing", "1 while the machine itself plays sound, or 0.")
+            playing.add_metric([], stats.playing)
+            yield playing
         for name, text, counts in (
             ("detections", "Words heard.", stats.detections),
             ("quiet", "Words heard in quiet hours.", stats.quiet),
             ("unspoken", "Words heard where nobody spoke.", stats.unspoken),
             ("elsewhere", "Words on which another machine acted.", stats.elsewhere),
+            ("masked", "Words that do nothing while the machine plays sound.", stats.masked),
         ):
             family = Counter(f"wakeword_{name}", text, labels=["word"])
             for word in self._service.models.words:

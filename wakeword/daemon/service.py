@@ -19,6 +19,7 @@ from wakeword.daemon.models import Models, read_models
 from wakeword.daemon.notify import Notifier
 from wakeword.daemon.once import Once
 from wakeword.daemon.once_broker import OnceBroker
+from wakeword.daemon.playback import Playback
 from wakeword.daemon.port import Port
 from wakeword.daemon.sources import StopListening, chunks
 from wakeword.daemon.speech_gate import SpeechGate
@@ -82,6 +83,8 @@ class Service:
         self._notifier = notifier or Notifier(self.clock)
         self._hub: Hub | None = None
         self._once: OnceBroker | None = None
+        playback = self.config.playback
+        self._playback = None if playback is None else Playback(playback, self.clock)
         self._servers: dict[str, Port] = {}
         self._stop = False
         self._reloads: queue.SimpleQueue[bool] = queue.SimpleQueue()
@@ -123,8 +126,11 @@ class Service:
             keeper=self._keeper(),
             gate=_gate(self.config),
             once=self._agree(),
+            playback=self._playback,
         )
         try:
+            if self._playback is not None:
+                self._playback.start()
             self.sinks.change(self.config.actions, _words_of(self.config))
             self._serve()
             self._reloader.start()
@@ -142,6 +148,8 @@ class Service:
                 listener.keeper.sink.stop(GRACE_S)
             if self._once is not None:
                 self._once.stop()
+            if self._playback is not None:
+                self._playback.stop(GRACE_S)
             self._close_servers()
             self._notifier.close()
             log.info("stopped after %.0f s of sound", self.stats.audio_s)
@@ -203,7 +211,7 @@ class Service:
         models = read_models(config)
         detector = None if models == self.models else models.detector()
         gate = _gate(config)
-        for name in ("audio", "metrics", "wyoming", "review", "once", "state", "log"):
+        for name in ("audio", "metrics", "wyoming", "review", "once", "playback", "state", "log"):
             if getattr(config, name) != getattr(self.config, name):
                 log.warning("[%s] changed: that takes a restart of the daemon", name)
         for server in self._servers.values():

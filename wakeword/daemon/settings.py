@@ -14,6 +14,7 @@ __all__ = [
     "AfterConfig",
     "AudioConfig",
     "OnceConfig",
+    "PlaybackConfig",
     "ReviewConfig",
     "ServerConfig",
     "WordConfig",
@@ -60,6 +61,8 @@ class WordConfig:
             and nothing is done.
         speech: probability, in [0, 1], that a voice detector must give to the moments before the
             word fired, for anything to be done; 0 asks none.
+        playing: added to the threshold while the machine itself plays sound, 0 to 1; None takes
+            ``raise_by`` of [playback].
     """
 
     model: str = ""
@@ -67,6 +70,7 @@ class WordConfig:
     actions: tuple[str, ...] | None = None
     quiet_hours: tuple[str, ...] = ()
     speech: float = 0.0
+    playing: float | None = None
 
     def __post_init__(self) -> None:
         if self.threshold is not None and not 0 < self.threshold <= 1:
@@ -74,6 +78,8 @@ class WordConfig:
         QuietHours.parse(self.quiet_hours)
         if not 0 <= self.speech <= 1:
             raise ConfigError(f"speech={self.speech}: need 0 to 1")
+        if self.playing is not None and not 0 <= self.playing <= 1:
+            raise ConfigError(f"playing={self.playing}: need 0 to 1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +107,34 @@ class AfterConfig:
         ):  # fmt: skip
             if not low <= (value := getattr(self, name)) <= high:
                 raise ConfigError(f"{name}={value}: need {low} to {high}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaybackConfig:
+    """While the machine itself plays sound a word must be more certain.
+
+    Args:
+        raise_by: added to every threshold then, 0 to 1; a word whose threshold would lie above 1
+            does nothing.
+        level_db: of full scale, from which what is played counts, -90 to 0.
+        hold_ms: after the last of it, 100 to 60000.
+        run: program and arguments that write what is played as raw 16-bit mono samples of 16 kHz;
+            empty takes parec at the monitor of the default sink.
+    """
+
+    raise_by: float = 0.15
+    level_db: float = -50.0
+    hold_ms: int = 1500
+    run: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, low, high in (
+            ("raise_by", 0, 1), ("level_db", -90, 0), ("hold_ms", 100, 60_000),
+        ):  # fmt: skip
+            if not low <= (value := getattr(self, name)) <= high:
+                raise ConfigError(f"{name}={value}: need {low} to {high}")
+        if self.run and not self.run[0]:
+            raise ConfigError('run=[""]: need a program, or leave it out')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,6 +26,8 @@ class Stats:
         quiet: words heard in their quiet hours, per word.
         unspoken: words heard where the voice detector heard nobody, per word.
         elsewhere: words on which another machine acted, per word.
+        playing: whether the machine itself plays sound now.
+        masked: words heard while it did that do nothing then, per word.
     """
 
     samples: int = 0
@@ -39,6 +41,8 @@ class Stats:
     quiet: Counter[str] = field(default_factory=Counter)
     unspoken: Counter[str] = field(default_factory=Counter)
     elsewhere: Counter[str] = field(default_factory=Counter)
+    playing: bool = False
+    masked: Counter[str] = field(default_factory=Counter)
 
     @property
     def audio_s(self) -> float:
