@@ -179,9 +179,9 @@ def test_every_setting_of_the_example_is_known(tmp_path: Path) -> None:
     """With every setting switched on, the example is still right."""
     text = re.sub(r"(?m)^# (\[|\w+ = )", r"\1", EXAMPLE.read_text())
     text = text.replace('[word."hey computer"]\nmodel = "hey_computer.json"', "")
-    assert text.count("\nkind = ") == 6
+    assert text.count("\nkind = ") == 7
     config = read_config(written(tmp_path, text))
-    assert len(config.actions) == 6
+    assert len(config.actions) == 7
     assert config.metrics is not None
     assert config.wyoming is not None
     assert config.review is not None
@@ -216,10 +216,10 @@ def test_the_unit_file_is_right_and_hardened(tmp_path: Path) -> None:
 DAEMON_PAGE = (ROOT / "docs/DAEMON.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("number", range(5))
+@pytest.mark.parametrize("number", range(6))
 def test_configurations_in_the_documentation_are_right(number: int, tmp_path: Path) -> None:
     blocks = re.findall(r"```toml\n(.*?)```", DAEMON_PAGE, re.DOTALL)
-    assert len(blocks) == 5
+    assert len(blocks) == 6
     read_models(read_config(written(tmp_path, blocks[number])))
 
 

@@ -214,6 +214,24 @@ def test_clients_beyond_the_limit_are_hung_up_on(server: WyomingServer) -> None:
     assert words(talk(server, lambda client: speak(client, ["jarvis"]))[0]) == ["jarvis"]
 
 
+def test_the_end_of_the_daemon_closes_clients_and_complains_of_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    hub = Hub()
+    hub.start()
+    server = WyomingServer(ServerConfig(address="127.0.0.1:0"), models)
+    hub.call(server.open())
+    with socket.create_connection(("127.0.0.1", server.port)) as client:
+        client.settimeout(PATIENCE_S)
+        client.sendall(b'{"type": "ping"}\n')
+        assert client.recv(100)
+        hub.call(server.close())
+        hub.stop()
+        with contextlib.suppress(ConnectionResetError):
+            assert client.recv(100) == b""
+    assert caplog.records == []
+
+
 BAD = [
     b"\n",
     b"GET / HTTP/1.1\r\n\r\n",

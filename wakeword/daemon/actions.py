@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 from urllib.parse import urlsplit
 
+from wakeword.daemon.settings import host_and_port
 from wakeword.errors import ConfigError
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "CommandConfig",
     "MqttConfig",
     "RecordingConfig",
+    "SatelliteConfig",
     "SocketConfig",
     "SoundConfig",
     "WebhookConfig",
@@ -199,8 +201,45 @@ class RecordingConfig:
         _between("limit_mb", self.limit_mb, 1, 100_000)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SatelliteConfig:
+    """Stream the microphone after the word to a Wyoming server, such as one that writes text.
+
+    Args:
+        address: HOST:PORT of the server; an IPv6 host in brackets.
+        tls: speak TLS, checking the server's certificate.
+        ca_file: PEM of who signs for the server; None believes whom the system believes.
+        timeout_s: to connect, to take a piece of sound, and for all that is left once the command
+            is over, 0.1 to 120.
+    """
+
+    address: str
+    tls: bool = False
+    ca_file: str | None = None
+    timeout_s: float = 10.0
+    PATHS: ClassVar[tuple[str, ...]] = ("ca_file",)
+
+    def __post_init__(self) -> None:
+        if self.host_port[1] == 0:
+            raise ConfigError(f"address={self.address!r}: need a port from 1")
+        if self.ca_file is not None and not self.tls:
+            raise ConfigError("ca_file without tls: write tls = true")
+        _between("timeout_s", self.timeout_s, 0.1, 120)
+
+    @property
+    def host_port(self) -> tuple[str, int]:
+        """The host without brackets, and the port."""
+        return host_and_port(self.address)
+
+
 ActionConfig = (
-    CommandConfig | SoundConfig | WebhookConfig | MqttConfig | SocketConfig | RecordingConfig
+    CommandConfig
+    | SoundConfig
+    | WebhookConfig
+    | MqttConfig
+    | SocketConfig
+    | RecordingConfig
+    | SatelliteConfig
 )
 KINDS: dict[str, type[ActionConfig]] = {
     "command": CommandConfig,
@@ -209,4 +248,5 @@ KINDS: dict[str, type[ActionConfig]] = {
     "mqtt": MqttConfig,
     "socket": SocketConfig,
     "recording": RecordingConfig,
+    "satellite": SatelliteConfig,
 }

@@ -9,7 +9,13 @@ import signal
 import sys
 from pathlib import Path
 
-from wakeword.daemon.actions import ActionConfig, CommandConfig, MqttConfig, WebhookConfig
+from wakeword.daemon.actions import (
+    ActionConfig,
+    CommandConfig,
+    MqttConfig,
+    SatelliteConfig,
+    WebhookConfig,
+)
 from wakeword.daemon.announce import can_announce
 from wakeword.daemon.config import DaemonConfig, read_config
 from wakeword.daemon.log_form import daemon_log
@@ -118,6 +124,8 @@ def _check_action(name: str, action: ActionConfig) -> None:
         raise ConfigError(f"run: {action.run[0]!r} is no program here; give its whole path")
     if isinstance(action, MqttConfig):
         connect_client(f"action {name}", action, "check")
+    if isinstance(action, SatelliteConfig) and action.tls:
+        client_context(action.ca_file)
     if isinstance(action, WebhookConfig):
         read_secret(action.secret_file)
         client_context(action.ca_file)

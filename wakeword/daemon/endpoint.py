@@ -41,9 +41,9 @@ class Endpointer:
 
     def __init__(self, config: AfterConfig, before: NDArray[np.int16]) -> None:
         self._config = config
-        kept = before[len(before) - min(len(before), _samples(config.before_ms)) :]
-        self._word_end = len(kept)
-        self._parts = [kept]
+        self.before = before[len(before) - min(len(before), _samples(config.before_ms)) :]
+        """What of the sound before is handed on."""
+        self._parts = [self.before]
         whole = before[len(before) % FRAME :].reshape(-1, FRAME)
         room = np.percentile(level_db(whole), FLOOR_SHARE) if len(whole) else FLOOR_DB
         self._speech_db = max(float(room), FLOOR_DB) + config.margin_db
@@ -98,7 +98,7 @@ class Endpointer:
 
     def _whole(self, ended: str) -> Utterance:
         """Put the parts together."""
-        return Utterance(np.concatenate(self._parts), self._word_end, ended)
+        return Utterance(np.concatenate(self._parts), len(self.before), ended)
 
 
 def _samples(milliseconds: float) -> int:

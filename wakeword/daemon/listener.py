@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from wakeword.audio import RATE_HZ
+from wakeword.daemon.capture import Captures
 from wakeword.daemon.config import DaemonConfig
-from wakeword.daemon.endpoint import Endpointer
 from wakeword.daemon.keeper import Keeper
 from wakeword.daemon.once import Once
 from wakeword.daemon.playback import Playback
@@ -20,7 +20,7 @@ from wakeword.daemon.speech_gate import SpeechGate
 from wakeword.daemon.stats import Stats
 from wakeword.detector import Detection, Detector
 from wakeword.microphone import Clock
-from wakeword.sinks.event import Event, Utterance
+from wakeword.sinks.event import AudioStream, Event, Utterance
 from wakeword.sinks.outage import Outage
 from wakeword.sinks.sink_set import SinkSet
 from wakeword.sources import Chunk
@@ -29,7 +29,6 @@ __all__ = ["Listener"]
 
 RING = 5 * RATE_HZ  # what a new detector hears first, and what a command may begin with
 REPEAT = RATE_HZ  # after a switch, a word that fired so recently is the same one
-CAPTURES = 4  # commands collected at once; a word said again begins another
 SILENT_S = 60  # of digital silence before the log says so
 
 log = logging.getLogger("wakeword")
@@ -82,7 +81,7 @@ class Listener:
         self._once = once
         self._claimed: dict[str, tuple[Event, list[str]]] = {}  # actions that wait for others
         self._ring = Ring(RING)
-        self._captures: list[tuple[Event, list[str], Endpointer]] = []
+        self._captures = Captures(self._hand_on)
         self._heard = 0  # samples heard or lost so far
         self._start = 0  # where the detector's sample 0 lies in them
         self._fired: dict[str, int] = {}
@@ -114,8 +113,7 @@ class Listener:
         self._ring.feed(samples)
         self._heard += len(samples)
         stats.samples += len(samples)
-        if self._captures:
-            self._collect(chunk)
+        self._captures.feed(samples)
         for detection in found:
             self._found(detection)
         if self.keeper is not None:
@@ -157,11 +155,11 @@ class Listener:
             self._found(detection)
         while self._claimed:  # nobody is asked any more
             self._act(*self._claimed.popitem()[1])
-        self._stop_captures()
+        self._captures.stop()
 
     def _break_off(self) -> None:
         """Forget the sound so far: what comes now has nothing to do with it."""
-        self._stop_captures()
+        self._captures.stop()
         if self.keeper is not None:
             self.keeper.reset()
         self.detector.reset()
@@ -207,12 +205,13 @@ class Listener:
         else:
             self._act(event, now)
         if later:
-            self._begin(event, later, at)
+            self._begin(event, later, ())
 
     def _act(self, event: Event, names: list[str]) -> None:
-        """Tell the actions that wait for no sound."""
-        for name in names:
-            self._sinks.put(name, event, None)
+        """Tell the actions that do not wait for the end of the command."""
+        streams = [self._sinks.open(name, event) for name in names]
+        if open_ones := [stream for stream in streams if stream is not None]:
+            self._begin(event, (), open_ones)
 
     def _decide(self) -> None:
         """Act on what we won, and drop what another machine did."""
@@ -222,43 +221,17 @@ class Listener:
                 self._act(event, names)
                 continue
             self._stats.elsewhere[event.word] += 1
-            self._captures = [c for c in self._captures if c[0].id != event.id]
+            self._captures.drop(event)
             fields = {"event": event.id, "word": event.word, "winner": winner}
             log.info("%s is for %s", event.word, winner, extra={"fields": fields})
 
-    def _begin(self, event: Event, names: list[str], at: int) -> None:
-        """Begin to collect the command after a word that fired at a sample in the past."""
-        since = max(0, self._heard - at)
+    def _begin(self, event: Event, names: Sequence[str], streams: Sequence[AudioStream]) -> None:
+        """Begin to collect, and to stream, the command after a word."""
+        since = max(0, self._heard - event.sample)
         known = self._ring.last(RING)
-        cut = max(0, len(known) - since)
-        endpointer = Endpointer(self.config.after, known[:cut])
-        if len(self._captures) >= CAPTURES:
-            oldest, waiting, collected = self._captures.pop(0)
-            self._hand_on(oldest, waiting, collected.stop())
-        utterance = endpointer.feed(known[cut:])
-        if utterance is None:
-            self._captures.append((event, names, endpointer))
-        else:
-            self._hand_on(event, names, utterance)
+        self._captures.begin(event, names, streams, self.config.after, known, since)
 
-    def _collect(self, chunk: Chunk) -> None:
-        """Give the sound to the commands that are being collected."""
-        going = []
-        for event, names, endpointer in self._captures:
-            utterance = endpointer.feed(chunk.samples)
-            if utterance is None:
-                going.append((event, names, endpointer))
-            else:
-                self._hand_on(event, names, utterance)
-        self._captures = going
-
-    def _stop_captures(self) -> None:
-        """Hand on what was collected, as far as it came."""
-        for event, names, endpointer in self._captures:
-            self._hand_on(event, names, endpointer.stop())
-        self._captures = []
-
-    def _hand_on(self, event: Event, names: list[str], utterance: Utterance) -> None:
+    def _hand_on(self, event: Event, names: Sequence[str], utterance: Utterance) -> None:
         """Give a command to the actions that wait for it; none is due while others are asked."""
         for name in names if event.id not in self._claimed else ():
             self._sinks.put(name, event, utterance)

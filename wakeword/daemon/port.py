@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 
 from wakeword.daemon.hub import close_server
@@ -37,7 +38,7 @@ class Port:
     async def open(self) -> None:
         """Bind and serve; OSError where the port is taken."""
         self._server = await asyncio.start_server(
-            self.serve, self.host, self.port, limit=self._limit, ssl=self._tls,
+            self._serve, self.host, self.port, limit=self._limit, ssl=self._tls,
             ssl_handshake_timeout=HANDSHAKE_S if self._tls else None,
         )  # fmt: skip
         self.port = self._server.sockets[0].getsockname()[1]
@@ -58,6 +59,11 @@ class Port:
             # Tried first on a context of its own: one that fails halfway would serve nobody.
             server_context(config.cert_file, config.key_file, config.client_ca_file)
             load_certificate(self._tls, config.cert_file, config.key_file)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve until the hub ends: asyncio (3.11) logs a cancelled task as an error."""
+        with contextlib.suppress(asyncio.CancelledError):
+            await self.serve(reader, writer)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one client; closes ``writer`` and raises nothing."""

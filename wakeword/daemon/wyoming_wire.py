@@ -77,16 +77,16 @@ async def read_message(reader: asyncio.StreamReader) -> Message | None:
     return Message(kind, data, rest[data_length:])
 
 
-def write_message(kind: str, data: Mapping[str, Any] | None = None) -> bytes:
+def write_message(kind: str, data: Mapping[str, Any] | None = None, payload: bytes = b"") -> bytes:
     """Return a message as bytes.
 
     >>> write_message("pong")
     b'{"type": "pong"}\\n'
     """
-    if not data:
-        return json.dumps({"type": kind}).encode("ascii") + b"\n"
-    body = json.dumps(data).encode("ascii")
-    return json.dumps({"type": kind, "data_length": len(body)}).encode("ascii") + b"\n" + body
+    body = json.dumps(data).encode("ascii") if data else b""
+    lengths = {"data_length": len(body), "payload_length": len(payload)}
+    header = {"type": kind, **{name: length for name, length in lengths.items() if length}}
+    return json.dumps(header).encode("ascii") + b"\n" + body + payload
 
 
 def _parse(text: bytes, what: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from wakeword.audio import RATE_HZ
 from wakeword.detector import Detection
 
-__all__ = ["Event", "Sink", "Utterance", "new_events"]
+__all__ = ["AudioStream", "Event", "Sink", "StreamingSink", "Utterance", "new_events"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +94,28 @@ class Sink(Protocol):
 
     def stop(self, grace_s: float) -> None:
         """End, leaving at most so much time for what is under way."""
+
+
+class AudioStream(Protocol):
+    """Takes the sound of one command as it comes; its methods neither block nor raise."""
+
+    @property
+    def stopped(self) -> bool:
+        """Whether no more is wanted."""
+
+    def feed(self, samples: NDArray[np.int16]) -> None:
+        """Take the next samples (N,), 16 kHz mono."""
+
+    def end(self) -> None:
+        """The command is over."""
+
+
+@runtime_checkable
+class StreamingSink(Sink, Protocol):
+    """A sink that hears the command after the word while it is said."""
+
+    def open(self, event: Event) -> AudioStream | None:
+        """Begin; neither blocks nor raises. None where it cannot, which it counts itself."""
 
 
 def new_events(

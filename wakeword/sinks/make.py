@@ -10,6 +10,7 @@ from wakeword.daemon.actions import (
     CommandConfig,
     MqttConfig,
     RecordingConfig,
+    SatelliteConfig,
     SocketConfig,
     SoundConfig,
 )
@@ -47,6 +48,10 @@ def sink_maker(hub: Callable[[], Hub], state: Path, clock: Clock) -> Maker:
             from wakeword.sinks.socket_lines import SocketSink
 
             return SocketSink(name, config, hub(), clock)
+        if isinstance(config, SatelliteConfig):
+            from wakeword.sinks.satellite import SatelliteSink
+
+            return SatelliteSink(name, config, hub(), clock)
         if isinstance(config, RecordingConfig):
             from wakeword.sinks.recording import RecordingSink
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from wakeword.daemon.actions import ActionConfig, MqttConfig
 from wakeword.errors import WakewordError
-from wakeword.sinks.event import Event, Sink, Utterance
+from wakeword.sinks.event import AudioStream, Event, Sink, StreamingSink, Utterance
 
 __all__ = ["GRACE_S", "Maker", "SinkSet"]
 
@@ -46,6 +46,14 @@ class SinkSet:
         """Tell whether a sink waits for the command after the word."""
         sink = self._sinks.get(name)
         return sink is not None and sink.wants_audio
+
+    def open(self, name: str, event: Event) -> AudioStream | None:
+        """Begin to stream to a sink; a sink that takes no stream is handed the event instead."""
+        sink = self._sinks.get(name)
+        if isinstance(sink, StreamingSink):
+            return sink.open(event)
+        self.put(name, event, None)
+        return None
 
     def put(self, name: str, event: Event, utterance: Utterance | None) -> None:
         """Hand an event to a sink; neither blocks nor raises."""
