@@ -61,6 +61,7 @@ def test_a_near_miss_is_kept_with_its_peak_and_its_sound(tmp_path: Path) -> None
     assert note["prob"] == pytest.approx(0.7)
     clip = read_audio(tmp_path / f"{note['id']}.wav")
     assert len(clip) == CLIP
+    assert clip[note["word_end"] - 1] == 151  # where it was highest
     assert clip[-1] == 154  # 0.1 lies under 0.8 of the level of 0.4; 0.35 does not
 
 
@@ -68,6 +69,7 @@ def test_a_detection_is_kept_under_the_id_of_its_event(tmp_path: Path) -> None:
     (note,) = keep(tmp_path, [0.5, 0.85, 0.95, 0.2], heard_at=1)
     assert (note["kind"], note["id"]) == ("heard", "run-1")
     assert note["prob"] == pytest.approx(0.95)
+    assert note["word_end"] == 480  # of four chunks; the word fired after the first
 
 
 def test_what_stays_far_below_the_threshold_is_not_kept(tmp_path: Path) -> None:
@@ -197,3 +199,45 @@ def test_the_command_lists_labels_and_judges(
         set_labels([], "maybe", ["a"])
     with pytest.raises(ConfigError, match="b: no such clip"):
         set_labels([], "yes", ["b"])
+
+
+CONFIG = "# mine\n[word.computer]\nthreshold = 0.7 # kept\n"
+
+
+@pytest.mark.parametrize(
+    ("labels", "said", "threshold"),
+    [
+        ([(0.9, "yes")] * 10 + [(0.72, "no")] * 10, "computer: 0.700 becomes 0.721", 0.721),
+        (
+            [(0.9, "yes")] * 9 + [(0.72, "no")] * 10,
+            "stays at 0.700; fewer than 10 labelled yes",
+            0.7,
+        ),
+        ([(0.9, "yes")] * 10 + [(0.95, "no")] * 10, "10 of 10 that were said would be missed", 0.7),
+        ([(0.9, "yes")] * 10 + [(0.6991, "no")] * 10, "no other threshold would be better", 0.7),
+    ],
+)
+def test_a_better_threshold_is_written_into_the_configuration(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], labels: list[tuple[float, str]],
+    said: str, threshold: float,
+) -> None:  # fmt: skip
+    pytest.importorskip("tomlkit", reason="tomlkit is not installed")
+    for n, (prob, label) in enumerate(labels):
+        clip(tmp_path / "clips", f"c{n}", prob, label)
+    config = tmp_path / "w.toml"
+    config.write_text(CONFIG)
+    assert main(["review", str(tmp_path / "clips"), "--apply", str(config)]) == 0
+    assert said in capsys.readouterr().out
+    assert config.read_text() == CONFIG.replace("0.7", f"{threshold:g}", 1)
+
+
+def test_a_word_that_the_configuration_lacks_is_an_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("tomlkit", reason="tomlkit is not installed")
+    for n in range(20):
+        clip(tmp_path / "clips", f"c{n}", 0.9 if n % 2 else 0.72, "yes" if n % 2 else "no")
+    (tmp_path / "w.toml").write_text("[word.jarvis]\n")
+    arguments = ["review", str(tmp_path / "clips"), "--apply", str(tmp_path / "w.toml")]
+    assert main(arguments) == 1
+    assert "has no [word.computer]" in capsys.readouterr().err

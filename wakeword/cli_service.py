@@ -34,4 +34,7 @@ def add_service_commands(commands: Any, common: argparse.ArgumentParser) -> None
     how = review.add_mutually_exclusive_group()
     how.add_argument("--list", action="store_true", help="list the clips")
     how.add_argument("--suggest", action="store_true", help="say what each threshold did to them")
+    how.add_argument(
+        "--apply", metavar="CONFIG", help="write better thresholds into a daemon's configuration"
+    )
     how.add_argument("--label", nargs="+", metavar=("yes|no", "ID"), help="label clips by their id")

@@ -17,10 +17,21 @@ from wakeword.errors import ConfigError, WakewordError
 from wakeword.sinks.clips import read_note, write_note
 from wakeword.tables import table
 
-__all__ = ["Advice", "Clip", "advice", "advise", "ask_all", "clips_in", "review", "set_label"]
+__all__ = [
+    "Advice",
+    "Clip",
+    "advice",
+    "advise",
+    "apply",
+    "ask_all",
+    "clips_in",
+    "review",
+    "set_label",
+]
 
 LABELS = ("yes", "no")
 ENOUGH = 10  # clips of a kind below which a threshold chosen on them says little
+MOST_MISSED = 0.2  # of the clips that said the word, for a threshold to be taken over
 PLAYERS = (("pw-play",), ("paplay",), ("aplay", "-q"))
 PLAY_S = 15.0
 KEYS = "y: it was said, n: it was not, p: play, s: skip, d: delete, q: quit"
@@ -69,6 +80,8 @@ def review(args: argparse.Namespace) -> int:
         set_labels(clips, label, names)
     elif args.suggest:
         print(advice(clips))
+    elif args.apply:
+        apply(clips, Path(args.apply))
     elif args.list or not sys.stdin.isatty():
         _list(clips, as_json=args.json)
     else:
@@ -230,9 +243,46 @@ def advice(clips: Sequence[Clip]) -> str:
         return "no clip is here yet"
     lines += [
         "Clips are kept from near the threshold up: what scored lower is missed and not counted.",
-        "A threshold goes into the configuration, [word.NAME]; then: systemctl reload wakeword",
+        "To write the better ones into the daemon's configuration: --apply CONFIG",
     ]
     return "\n".join([table(rows), *lines])
+
+
+def apply(clips: Sequence[Clip], config: Path) -> None:
+    """Write the thresholds that would have been better into a daemon's configuration.
+
+    A word keeps the one it has where there are too few clips, or where the other would miss more
+    than MOST_MISSED of those that said it: then a label is wrong, or the model is.
+
+    Args:
+        clips: labelled.
+        config: of the daemon.
+
+    Raises:
+        ConfigError: the configuration is wrong, lacks a word, or cannot be written.
+    """
+    from wakeword.daemon.edit import set_threshold
+
+    written = False
+    for one in advise(clips):
+        if one.few:
+            why = f"fewer than {ENOUGH} labelled {' and '.join(one.few)}: too few to tell"
+        elif one.better is None:
+            why = "no other threshold would be better"
+        elif (missed := len(one.said) - one.heard(one.better)[0]) > MOST_MISSED * len(one.said):
+            why = (
+                f"at {one.better:.3f}, above all that was false, {missed} of {len(one.said)} that "
+                'were said would be missed; hear those labelled "no" again, or train anew: '
+                "wakeword train --from-review"
+            )
+        else:
+            set_threshold(config, one.word, one.better)
+            written = True
+            print(f"{one.word}: {one.now:.3f} becomes {one.better:.3f}")
+            continue
+        print(f"{one.word}: stays at {one.now:.3f}; {why}")
+    if written:
+        print(f"{config} is written; a running daemon takes it over: systemctl reload wakeword")
 
 
 def above(probs: Sequence[float]) -> float | None:

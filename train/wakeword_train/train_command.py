@@ -58,6 +58,8 @@ def _parser() -> argparse.ArgumentParser:
     own = parser.add_argument_group("your own recordings, a sub-folder for each person")
     own.add_argument("--positives", type=Path, metavar="DIR", help="people saying the phrase")
     own.add_argument("--negatives", type=Path, metavar="DIR", help="sound without it")
+    own.add_argument("--from-review", type=Path, metavar="DIR", help="clips that a daemon kept, as "
+                     "`wakeword review` labelled them: more of both")  # fmt: skip
     own.add_argument("--background", type=Path, metavar="DIR", help="noise to hear it in")
     more = parser.add_argument_group("how much")
     more.add_argument("--quick", action="store_true", help="a first model, of less of everything; "
@@ -90,6 +92,7 @@ def main(argv: Sequence[str], progress: Progress) -> int:
 
     from wakeword_train.data.near import strength
     from wakeword_train.data.pack_file import installed
+    from wakeword_train.data.reviewed import gather
     from wakeword_train.recipes.make import run
     from wakeword_train.recipes.plan import plan
     from wakeword_train.recipes.sources import Sources
@@ -112,6 +115,7 @@ def main(argv: Sequence[str], progress: Progress) -> int:
         Sources(
             data=data, pack=pack, voices=args.voices, silent=args.no_synthesis,
             positives=args.positives, negatives=args.negatives, background=args.background,
+            reviewed=gather(args.from_review, recipe.words, args.work) if args.from_review else (),
         ),
         args.out, processes=args.processes, ray=args.ray, strategy=args.strategy, force=args.force,
         progress=progress,

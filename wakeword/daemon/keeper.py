@@ -30,6 +30,7 @@ class _Rise:
 
     began: int
     peak: float
+    peak_at: int
     event: Event | None = None
 
 
@@ -60,7 +61,7 @@ class Keeper:
 
     def heard(self, event: Event) -> None:
         """Note that a word fired; the rise that it belongs to becomes a detection."""
-        rise = self._rises.setdefault(event.word, _Rise(event.sample, event.prob))
+        rise = self._rises.setdefault(event.word, _Rise(event.sample, event.prob, event.sample))
         rise.peak = max(rise.peak, event.prob)
         rise.event = event
 
@@ -71,9 +72,10 @@ class Keeper:
             rise = self._rises.get(word)
             if rise is None:
                 if prob >= level:
-                    self._rises[word] = _Rise(heard, prob)
+                    self._rises[word] = _Rise(heard, prob, heard)
                 continue
-            rise.peak = max(rise.peak, prob)
+            if prob > rise.peak:
+                rise.peak, rise.peak_at = prob, heard
             if prob < FALL * level or heard - rise.began >= LONGEST:
                 del self._rises[word]
                 self._end(word, rise, ring, heard)
@@ -93,7 +95,9 @@ class Keeper:
         kind = "near" if rise.event is None else "heard"
         self.sink.threshold[event.id] = self.thresholds[word]
         dropped = self.sink.dropped
-        self.sink.put(found, Utterance(ring.last(CLIP), 0, kind))
+        clip = ring.last(CLIP)
+        at = rise.peak_at if rise.event is None else rise.event.sample
+        self.sink.put(found, Utterance(clip, max(0, len(clip) - (heard - at)), kind))
         if self.sink.dropped > dropped:
             del self.sink.threshold[event.id]
 
@@ -110,6 +114,9 @@ class _ClipSink(WorkerSink):
         """Write one; raise OSError where the disk refuses."""
         threshold = self.threshold.pop(event.id)
         if utterance is not None:
-            note = {**event.fields(), "threshold": threshold, "kind": utterance.ended}
+            note = {
+                **event.fields(), "threshold": threshold, "kind": utterance.ended,
+                "word_end": utterance.word_end,
+            }  # fmt: skip
             limit = int(self._config.limit_mb * 1_000_000)
             write_clip(Path(self._config.folder), event.id, utterance.samples, note, limit)

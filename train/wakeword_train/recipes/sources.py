@@ -30,7 +30,8 @@ class Sources:
 
     ``data`` is a folder of recordings with ``manifest.tsv`` and parts as ``splits`` says; without
     it ``pack`` is a folder to open. ``voices`` has files of Kokoro and Piper, None where they are
-    fetched to; ``silent`` speaks nothing. The other three are a user's own.
+    fetched to; ``silent`` speaks nothing. The rest are a user's own: folders, and of ``reviewed``
+    each with the kind and the label of what lies in it.
     """
 
     data: Path | None = None
@@ -41,6 +42,7 @@ class Sources:
     positives: Path | None = None
     negatives: Path | None = None
     background: Path | None = None
+    reviewed: tuple[tuple[Path, str, str], ...] = ()
 
 
 def pack_of(
@@ -89,12 +91,17 @@ def own_clips(
     Raises:
         ConfigError: a folder is not there, or nothing in all of them is of use.
     """
+    named = (
+        (sources.positives, "wake", recipe.words[0]),
+        (sources.negatives, "speech", "own"),
+        (sources.background, "noise", "own"),
+    )
     found: list[Clip] = []
-    for folder, kind in (
-        (sources.positives, "wake"), (sources.negatives, "speech"), (sources.background, "noise"),
-    ):  # fmt: skip
+    for folder, kind, label in sorted(
+        (*named, *sources.reviewed), key=lambda one: one[1] != "wake"
+    ):
         if folder is not None:
-            found += read_folder(folder, kind, recipe.words[0] if kind == "wake" else "own")
+            found += read_folder(folder, kind, label)
     if found:
         complaints = check(found, progress)
         for complaint in complaints:
