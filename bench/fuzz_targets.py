@@ -1,0 +1,285 @@
+"""What strangers can send to the daemon, each as a function of bytes that must never raise.
+
+`bench/fuzz.py` drives them. A target is made once in a process and called for every input; what the
+daemon answers to, refuses or cuts off is fine, everything else is a mistake of ours. To add one,
+write a function that returns the function of bytes, and name it in TARGETS with inputs to begin with.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import logging
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from wakeword.daemon.metrics_page import HEAD_BYTES, MetricsServer
+from wakeword.daemon.once import INBOX, Once
+from wakeword.daemon.once_broker import OnceBroker
+from wakeword.daemon.settings import ServerConfig
+from wakeword.daemon.wyoming_server import WyomingServer
+from wakeword.daemon.wyoming_wire import (
+    HEADER_BYTES,
+    PAYLOAD_BYTES,
+    WireError,
+    read_message,
+    write_message,
+)
+from wakeword.detector import Detection
+from wakeword.errors import WakewordError
+from wakeword.microphone import SystemClock
+from wakeword.sinks import post as post_module
+from wakeword.sinks.satellite import _Session
+
+Target = Callable[[bytes], None]
+FORM = {"rate": 16_000, "width": 2, "channels": 1}
+MESSAGES = [
+    write_message("describe"),
+    write_message("ping", {"text": "x"}),
+    write_message("detect", {"names": ["computer"]}) + write_message("audio-start", FORM),
+    write_message("audio-chunk", {**FORM, "timestamp": 3}, b"\1\0" * 40) + write_message("audio-stop"),
+    write_message("audio-chunk", {"rate": 44_100, "width": 3, "channels": 2}, b"abcdef" * 9),
+    b'{"type": "audio-chunk", "data": {"rate": 8000}, "data_length": 13, "payload_length": 2}\n'
+    b'{"channels":1}ab',
+    b'{"type": "audio-start", "data": null, "data_length": null, "payload_length": 0}\n',
+]  # fmt: skip
+ANSWERS = [
+    write_message("transcript", {"text": "on"}),
+    write_message("error", {"text": "no", "code": "x"}),
+    write_message("audio-chunk", FORM, b"ab") + write_message("voice-stopped"),
+]
+REQUESTS = [
+    b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"HEAD /metrics?a=b HTTP/1.0\r\n\r\n",
+    b"POST /metrics HTTP/1.1\r\nContent-Length: 9999999999\r\n\r\n",
+    b"GET /../../etc/passwd HTTP/1.1\r\n\r\n",
+]
+REPLIES = [
+    b"HTTP/1.1 204 No Content\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+    b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.0 503 x\r\nContent-Length: -1\r\n\r\n",
+    b"HTTP/1.1 301 x\r\nLocation: http://y/\r\nContent-Length: 99\r\n\r\nshort",
+]
+CLAIMS = [
+    b'{"kind": "heard", "word": "computer", "node": "den", "prob": 0.9}',
+    b'{"kind": "taken", "word": "computer", "node": "bath", "prob": 1e308}',
+    b'{"kind": "heard", "word": "\\ud800", "node": "x", "prob": NaN}',
+]
+
+
+class Writer:
+    """Takes what a server answers, as a stream would, and keeps it."""
+
+    def __init__(self) -> None:
+        self.sent = b""
+        self.closed = False
+        self.transport = self
+
+    def write(self, data: bytes) -> None:
+        self.sent += data
+
+    async def drain(self) -> None:
+        pass
+
+    def get_write_buffer_size(self) -> int:
+        return len(self.sent)  # nobody reads
+
+    def get_extra_info(self, name: str) -> Any:
+        return self
+
+    def setsockopt(self, *_: int) -> None:
+        pass
+
+    def abort(self) -> None:
+        self.closed = True
+
+    close = abort
+
+
+class Ear:
+    """A detector that hears a word wherever a piece of sound begins with an odd sample."""
+
+    words = ("computer", "jarvis")
+
+    def detector(self, words: Sequence[str]) -> Ear:
+        return self
+
+    @property
+    def bundles(self) -> list[Any]:
+        return []
+
+    def reset(self) -> None:
+        pass
+
+    def feed(self, samples: Any) -> list[Detection]:
+        if samples.dtype != np.int16 or samples.ndim != 1:
+            raise AssertionError(f"{samples.dtype} {samples.shape}: need int16 (N,)")
+        return [Detection("computer", 0, 0.9)] if len(samples) and samples[0] % 2 else []
+
+
+def stream_of(data: bytes, limit: int) -> asyncio.StreamReader:
+    """A stream that brings these bytes and ends."""
+    reader = asyncio.StreamReader(limit=limit)
+    reader.feed_data(data)
+    reader.feed_eof()
+    return reader
+
+
+def need(fact: bool, what: object) -> None:
+    """Fail, whatever Python was started with."""
+    if not fact:
+        raise AssertionError(str(what))
+
+
+def wyoming_messages() -> Target:
+    """Bytes to messages."""
+    loop = asyncio.new_event_loop()
+
+    async def read(data: bytes) -> None:
+        reader = stream_of(data, HEADER_BYTES)
+        try:
+            while (message := await read_message(reader)) is not None:
+                need(isinstance(message.type, str), message)
+                need(isinstance(message.data, dict), message)
+                need(len(message.payload) <= PAYLOAD_BYTES, len(message.payload))
+        except WireError as exc:
+            need(len(str(exc)) < 200, exc)
+
+    return lambda data: loop.run_until_complete(read(data))
+
+
+def wyoming_client() -> Target:
+    """A client of the Wyoming server: what it sends, to its end."""
+    loop = asyncio.new_event_loop()
+    models: Any = Ear()
+    server = WyomingServer(ServerConfig(address="127.0.0.1:0"), lambda: models)
+
+    async def talk(data: bytes) -> None:
+        writer: Any = Writer()
+        await server.serve(stream_of(data, HEADER_BYTES), writer)
+        need(writer.closed, "a client is left open")
+        need(server.clients == 0, "a client is counted for ever")
+        need(len(writer.sent) < 200_000, f"{len(writer.sent)} bytes for a client that never reads")
+
+    return lambda data: loop.run_until_complete(talk(data))
+
+
+def satellite_peer() -> Target:
+    """What a satellite's peer answers."""
+    loop = asyncio.new_event_loop()
+
+    async def hear(data: bytes) -> None:
+        session = _Session(None, None)  # type: ignore[arg-type] # it only listens here
+        try:
+            await session._hear(stream_of(data, HEADER_BYTES))
+        except WireError as exc:
+            need(len(str(exc)) < 300, exc)
+        need(session.stopped, "a peer that is gone is streamed to")
+
+    return lambda data: loop.run_until_complete(hear(data))
+
+
+def metrics_page() -> Target:
+    """A client of the metrics page."""
+    loop = asyncio.new_event_loop()
+    service: Any = None
+    server = MetricsServer(ServerConfig(address="127.0.0.1:0"), service)
+    server._page = lambda: b"wakeword_audio_seconds_total 1.0\n"
+
+    async def ask(data: bytes) -> None:
+        writer: Any = Writer()
+        await server.serve(stream_of(data, HEAD_BYTES), writer)
+        status = writer.sent[:12]
+        need(status in (b"", b"HTTP/1.1 200", b"HTTP/1.1 404", b"HTTP/1.1 405"), status)
+        need(writer.closed, "a client is left open")
+        if status == b"HTTP/1.1 200":
+            need(b"/metrics" in data, "the page for somebody who asked for something else")
+
+    return lambda data: loop.run_until_complete(ask(data))
+
+
+class Wire:
+    """A socket whose other side has answered already."""
+
+    def __init__(self, answer: bytes) -> None:
+        self._answer = answer
+
+    def makefile(self, *_: Any, **__: Any) -> io.BytesIO:
+        return io.BytesIO(self._answer)
+
+    def sendall(self, data: bytes) -> None:
+        pass
+
+    def setsockopt(self, *_: Any) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+def webhook_reply() -> Target:
+    """What a webhook's receiver answers."""
+    answer = [b""]
+    socket.create_connection = lambda *_, **__: Wire(answer[0])  # type: ignore[assignment]
+
+    class NoTimer:
+        """The time limit has tests of its own; a thread for every input would measure threads."""
+
+        daemon = False
+
+        def __init__(self, *_: Any) -> None:
+            self.start = self.cancel = lambda: None
+
+    class Threading:
+        Timer = NoTimer
+        Event = __import__("threading").Event
+
+    post_module.threading = Threading  # type: ignore[attr-defined]
+
+    def deliver(data: bytes) -> None:
+        answer[0] = data
+        try:
+            status = post_module.post("http://x/", b"{}", {}, 5.0)
+            need(100 <= status <= 999, status)
+        except WakewordError:
+            pass
+
+    return deliver
+
+
+def once_message() -> Target:
+    """What anybody says on the broker where machines agree who acts."""
+    broker = OnceBroker.__new__(OnceBroker)
+    broker.once = Once("kitchen", 0.0, SystemClock(), lambda message: True)
+
+    class Message:
+        retain = False
+        payload = b""
+
+    def receive(data: bytes) -> None:
+        message = Message()
+        message.payload = data
+        broker._on_message(None, None, message)
+        need(len(broker.once._inbox) <= INBOX, "the inbox grows")
+        broker.once.decide()
+
+    return receive
+
+
+TARGETS: Mapping[str, tuple[Callable[[], Target], Sequence[bytes], float]] = {
+    "wyoming messages": (wyoming_messages, MESSAGES, 0.25),
+    "wyoming client": (wyoming_client, MESSAGES, 0.2),
+    "satellite's peer": (satellite_peer, ANSWERS, 0.1),
+    "metrics page": (metrics_page, REQUESTS, 0.15),
+    "webhook's reply": (webhook_reply, REPLIES, 0.2),
+    "once message": (once_message, CLAIMS, 0.1),
+}
+"""Name to what makes the target, inputs to begin with, and its share of all cases."""
+
+
+def quiet() -> None:
+    """Keep the daemon's log from being what is measured."""
+    logging.disable(logging.CRITICAL)
