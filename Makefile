@@ -1,6 +1,7 @@
 # make demo   hear the shipped word in the shipped recording (installs the runtime only, into .venv)
 # make test   lint, types and tests (installs everything developers need, into .venv-dev)
-# make lint   lint and types alone
+# make lint   lint, types, known bad habits and requirements alone
+# make audit  known weaknesses of the libraries (needs the network)
 # make test-tflite-runtime  the tests of the engine on tflite-runtime (Python 3.10 or 3.11, numpy 1)
 # make model  train the shipped models again (long; needs recordings and VOICES=DIR: README, "A word of your own")
 # make clean  remove what the others made
@@ -18,7 +19,7 @@ RECORDING ?= wakeword/demo/computer.flac
 # is made anew too. When only pyproject.toml has changed, it is brought up to date.
 STAMP = installed-$(notdir $(PYTHON))
 
-.PHONY: demo test test-tflite-runtime lint model clean
+.PHONY: demo test test-tflite-runtime lint audit model clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/$(STAMP)
@@ -37,6 +38,13 @@ lint: $(DEV_VENV)/$(STAMP)
 	$(DEV_VENV)/bin/ruff check .
 	$(DEV_VENV)/bin/ruff format --check .
 	$(DEV_VENV)/bin/mypy
+	$(DEV_VENV)/bin/bandit --quiet --configfile pyproject.toml --recursive wakeword train firmware_export bench
+	$(DEV_VENV)/bin/pip check
+
+# Known weaknesses of what is installed: asks pypi.org, so it is no part of the tests.
+audit: $(DEV_VENV)/$(STAMP)
+	$(DEV_VENV)/bin/pip install --quiet 'pip-audit>=2.7,<3'
+	$(DEV_VENV)/bin/pip-audit --local --skip-editable
 
 # Each model is made by the code that made it before: its JSON names the commit. Today's code is
 # `wakeword train RECIPE`.

@@ -16,7 +16,9 @@ import json
 import re
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -113,24 +115,31 @@ def chunk(name: str, runs: int, seed: int) -> dict[str, Any]:
     return {"cases": int(found[1]), "seconds": int(found[2]), "grown_kb": grown, "found": 0}
 
 
-def fuzz(cases: int, state: dict[str, dict[str, Any]], path: Path) -> bool:
+def fuzz(cases: int, at_once: int, state: dict[str, dict[str, Any]], path: Path) -> bool:
     """Run what is left of every target; return whether nothing was found."""
-    for name, (_, _, share) in TARGETS.items():
-        have = state.setdefault(name, {"cases": 0, "seconds": 0, "grown_kb": 0, "chunks": 0})
-        while have["cases"] < round(cases * share):
-            left = round(cases * share) - have["cases"]
-            new = chunk(name, min(CHUNK, left), seed=have["chunks"] + 1)
-            have["cases"] += new["cases"]
-            have["seconds"] += new["seconds"]
-            have["grown_kb"] = max(have["grown_kb"], new["grown_kb"])
-            have["chunks"] += 1
-            have["inputs"] = sum(1 for _ in corpus(name).iterdir())
-            path.write_text(json.dumps(state, indent=1) + "\n")
+    for name in TARGETS:
+        state.setdefault(name, {"cases": 0, "seconds": 0, "grown_kb": 0, "chunks": 0})
+    lock = threading.Lock()
+
+    def one(name: str) -> bool:
+        have, wanted = state[name], round(cases * TARGETS[name][2])
+        while have["cases"] < wanted:
+            new = chunk(name, min(CHUNK, wanted - have["cases"]), seed=have["chunks"] + 1)
+            with lock:
+                have["cases"] += new["cases"]
+                have["seconds"] += new["seconds"]
+                have["grown_kb"] = max(have["grown_kb"], new["grown_kb"])
+                have["chunks"] += 1
+                have["inputs"] = sum(1 for _ in corpus(name).iterdir())
+                path.write_text(json.dumps(state, indent=1) + "\n")
             print(f"{name}: {have['cases']} cases", file=sys.stderr, flush=True)
             if new["found"]:
                 print(f"{name}: something was found; see {FOLDER}", file=sys.stderr)
                 return False
-    return True
+        return True
+
+    with ThreadPoolExecutor(at_once) as pool:
+        return all(pool.map(one, TARGETS))
 
 
 def page(state: dict[str, dict[str, Any]], command: str) -> str:
@@ -156,6 +165,7 @@ def main() -> int:
     """Parse and run."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--cases", type=int, default=1_000_000)
+    parser.add_argument("--processes", type=int, default=1, help="targets at once (1)")
     parser.add_argument("--markdown", type=Path, help="write the result into this page")
     parser.add_argument("--seed", type=int, default=1, help=argparse.SUPPRESS)
     parser.add_argument("--worker", help=argparse.SUPPRESS)
@@ -166,7 +176,7 @@ def main() -> int:
     FOLDER.mkdir(parents=True, exist_ok=True)
     path = FOLDER / "state.json"
     state = json.loads(path.read_text()) if path.is_file() else {}
-    if not fuzz(args.cases, state, path):
+    if not fuzz(args.cases, args.processes, state, path):
         return 1
     text = page(state, f"python bench/fuzz.py --cases {args.cases}")
     if args.markdown:

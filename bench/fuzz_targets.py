@@ -2,7 +2,7 @@
 
 `bench/fuzz.py` drives them. A target is made once in a process and called for every input; what the
 daemon answers to, refuses or cuts off is fine, everything else is a mistake of ours. To add one,
-write a function that returns the function of bytes, and name it in TARGETS with inputs to begin with.
+write what returns the function of bytes, and name it in TARGETS with inputs to begin with.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ MESSAGES = [
     write_message("describe"),
     write_message("ping", {"text": "x"}),
     write_message("detect", {"names": ["computer"]}) + write_message("audio-start", FORM),
-    write_message("audio-chunk", {**FORM, "timestamp": 3}, b"\1\0" * 40) + write_message("audio-stop"),
+    write_message("audio-chunk", {**FORM, "timestamp": 3}, b"\1\0" * 40)
+    + write_message("audio-stop"),
     write_message("audio-chunk", {"rate": 44_100, "width": 3, "channels": 2}, b"abcdef" * 9),
     b'{"type": "audio-chunk", "data": {"rate": 8000}, "data_length": 13, "payload_length": 2}\n'
     b'{"channels":1}ab',

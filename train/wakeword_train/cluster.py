@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import pickle
+import pickle  # nosec B403 # between our own processes
 import platform
 import socket
 import uuid
@@ -153,7 +153,7 @@ class _Tasks(Queue):
         """Give a result."""
         self._waiting.discard(key)
         try:
-            return pickle.loads(self._ray.get(key))
+            return pickle.loads(self._ray.get(key))  # nosec B301 # our own workers made it
         except self._ray.exceptions.RayTaskError as exc:
             raise exc.cause from None  # as the worker raised it
 

@@ -26,9 +26,10 @@ log = logging.getLogger("wakeword")
 def can_announce(config: WyomingConfig) -> str:
     """Say why a port is not announced; empty where it is."""
     host = config.host_port[0]
+    address = _address(host)
     if not config.announce:
         return "announce = false"
-    if host == "localhost" or _is_loopback(host):
+    if host == "localhost" or (address is not None and address.is_loopback):
         return f"{host} is reached from this machine alone"
     if importlib.util.find_spec("zeroconf") is None:
         return 'zeroconf is missing: pip install "wakeword[zeroconf]"'
@@ -91,26 +92,27 @@ def own_addresses(host: str) -> list[str]:
     """Return the addresses at which others reach a host that we serve at, sorted.
 
     Args:
-        host: an address, or "0.0.0.0" or "::" for all that this machine has.
+        host: an address; an unspecified one (all zeros) for all that this machine has.
     """
     import ifaddr
 
-    if host not in ("0.0.0.0", "::"):
+    all_of_them = _address(host)
+    if all_of_them is None or not all_of_them.is_unspecified:
         return sorted({str(one[4][0]) for one in socket.getaddrinfo(host, None)})
     found = set()
     for adapter in ifaddr.get_adapters():
         for ip in adapter.ips:
             address = ipaddress.ip_address(ip.ip if isinstance(ip.ip, str) else ip.ip[0])
             if not (address.is_loopback or address.is_link_local) and (
-                address.version == 4 or host == "::"
+                address.version == 4 or all_of_them.version == 6
             ):
                 found.add(str(address))
     return sorted(found)
 
 
-def _is_loopback(host: str) -> bool:
-    """Tell whether an address is one of this machine alone; a name is none."""
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Return a host as an address; None where it is a name."""
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return ipaddress.ip_address(host)
     except ValueError:
-        return False
+        return None

@@ -110,7 +110,7 @@ def install_pack(
                 if not member.isreg() or not MEMBERS.fullmatch(member.name):
                     raise ConfigError(f"{file}: {member.name!r} does not belong into a pack")
                 source = tar.extractfile(member)
-                assert source is not None  # a regular file
+                assert source is not None  # nosec B101 # a regular file
                 content = source.read()
                 target = partial / member.name
                 target.parent.mkdir(parents=True, exist_ok=True)

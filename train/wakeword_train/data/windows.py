@@ -97,7 +97,7 @@ def _make_shard(
     rows: list[tuple[int, int, int]], seed: int
 ) -> tuple[NDArray[np.int16], NDArray[np.uint16], float]:
     """Make one shard of rows (window number, item, label): ends, features, and seconds of CPU."""
-    assert _studio is not None  # set by the pool's initializer
+    assert _studio is not None  # nosec B101 # set by the pool's initializer
     began = time.process_time()
     feats = np.zeros((len(rows), FRAMES, BINS), np.uint16)
     ends = np.full(len(rows), -1, np.int16)
