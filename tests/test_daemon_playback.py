@@ -63,7 +63,7 @@ def test_between_the_two_levels_it_stays_as_it_is() -> None:
     assert not level.feed(tone(3, -58))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(cuts=st.lists(st.integers(0, 3 * RATE_HZ), max_size=8))
 def test_any_chunking_tells_the_same(cuts: list[int]) -> None:
     sound = np.concatenate([quiet(0.3), tone(0.5, -40), quiet(0.9), tone(0.31, -20), quiet(0.99)])
@@ -159,7 +159,7 @@ def test_a_reload_while_something_is_played_keeps_thresholds_up(
     assert new.thresholds["computer"] == 0.6
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(threshold=st.floats(0.05, 1.0))
 def test_a_threshold_set_later_hears_what_one_set_at_first_does(threshold: float) -> None:
     first = Detector.load("computer_jarvis", thresholds={"computer": threshold})
@@ -272,6 +272,15 @@ def test_a_program_that_talks_without_end_fills_nothing(started: list[Playback])
 def test_a_program_that_closes_its_stderr_is_heard_all_the_same(started: list[Playback]) -> None:
     playback = start(started, program("os.close(2)\nwhile True: say(0.1); time.sleep(0.05)"), None)
     until(lambda: playback.playing)
+
+
+def test_the_service_manager_s_socket_is_not_handed_on(
+    started: list[Playback], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NOTIFY_SOCKET", "/run/x")
+    code = "open(sys.argv[1], 'w').write(str('NOTIFY_SOCKET' in os.environ) + '.')\nsay(600)"
+    start(started, program(code, tmp_path / "told"), None)
+    until(lambda: (tmp_path / "told").exists() and (tmp_path / "told").read_text() == "False.")
 
 
 def test_a_program_that_is_not_there_is_said_once_and_waited_for(

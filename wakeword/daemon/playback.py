@@ -23,6 +23,7 @@ from wakeword.daemon.endpoint import FRAME, level_db
 from wakeword.daemon.settings import PlaybackConfig
 from wakeword.errors import WakewordError
 from wakeword.microphone import Clock
+from wakeword.sinks.command import program_env
 from wakeword.sinks.outage import Outage
 
 __all__ = ["BACKOFF_S", "Playback", "PlaybackLevel", "monitor_program"]
@@ -129,6 +130,7 @@ class Playback:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            env=program_env(),
             start_new_session=True,
         )
         try:

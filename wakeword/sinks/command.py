@@ -14,7 +14,7 @@ from wakeword.sinks.event import Event, Utterance
 from wakeword.sinks.wav import wav_bytes
 from wakeword.sinks.worker import WorkerSink
 
-__all__ = ["CommandSink", "run_program"]
+__all__ = ["CommandSink", "program_env", "run_program"]
 
 
 class CommandSink(WorkerSink):
@@ -42,6 +42,14 @@ class CommandSink(WorkerSink):
         run_program(self.config.run, stdin, extra, self.config.timeout_s)
 
 
+def program_env() -> dict[str, str]:
+    """Return our environment without what belongs to us alone.
+
+    The service manager's socket is ours: a program must not speak in our name.
+    """
+    return {k: v for k, v in os.environ.items() if k not in ("NOTIFY_SOCKET", "WATCHDOG_PID")}
+
+
 def run_program(
     run: tuple[str, ...], stdin: bytes, extra: dict[str, str], timeout_s: float
 ) -> None:
@@ -56,14 +64,12 @@ def run_program(
     Raises:
         WakewordError: it does not start, ends with an exit code other than 0, or takes too long.
     """
-    # The service manager's socket is ours: a program must not speak in our name.
-    env = {k: v for k, v in os.environ.items() if k not in ("NOTIFY_SOCKET", "WATCHDOG_PID")}
     try:
         process = subprocess.Popen(
             run,
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
-            env=env | extra,
+            env=program_env() | extra,
             start_new_session=True,
         )
     except (OSError, ValueError) as exc:
