@@ -23,7 +23,7 @@ from wakeword.session import DEAD_DB, DEAD_MICROPHONE, Session
 from wakeword.shelf import Recording, Shelf
 from wakeword.sources import Chunk, file_chunks
 
-__all__ = ["cut_file", "pieces", "record"]
+__all__ = ["cut_file", "keep_piece", "keep_take", "pieces", "record"]
 
 COUNT = 20  # clips, unless --count says otherwise
 MINUTES = 5.0  # of ordinary sound, unless --minutes says otherwise
@@ -62,11 +62,14 @@ def _from_speaker(args: argparse.Namespace, shelf: Shelf) -> None:
         log.info("%d clips are there already; for more: --count %d", wanted, wanted + COUNT)
         return
     device, chunks = _microphone(args)
+
+    def keep(take: Take) -> None:
+        _print(args, shelf, keep_take(shelf, take, date.today(), device))
+
     with _terminal(args) as (keys, meter):
         session = Session(
             args.phrase, have=shelf.count(), wanted=wanted, ask=keys is not None,
-            keep=lambda take: _keep(args, shelf, take, date.today(), device),
-            say=log.info, complain=lambda why: log.warning("again, please: %s", why),
+            keep=keep, say=log.info, complain=lambda why: log.warning("again, please: %s", why),
         )  # fmt: skip
         for chunk in chunks:
             if session.hear(chunk, keys() if keys else ""):
@@ -92,7 +95,7 @@ def _from_room(args: argparse.Namespace, shelf: Shelf) -> None:
         for piece in pieces(shown(), limit=round(minutes * 60 * RATE_HZ)):
             if frame_levels_db(piece).max() <= DEAD_DB:
                 raise DeviceError(DEAD_MICROPHONE)
-            _keep_piece(args, shelf, piece, date.today(), device)
+            _print(args, shelf, keep_piece(shelf, piece, date.today(), device))
 
 
 def _from_files(args: argparse.Namespace, shelf: Shelf) -> int:
@@ -124,7 +127,7 @@ def _takes_of_file(args: argparse.Namespace, shelf: Shelf, path: Path) -> None:
         elif shelf.has(take.samples):
             known += 1
         else:
-            _keep(args, shelf, take, _written(path), path.name)
+            _print(args, shelf, keep_take(shelf, take, _written(path), path.name))
     if known:
         log.info("%s: %d of its clips were there already", path, known)
     if not found:
@@ -135,7 +138,7 @@ def _pieces_of_file(args: argparse.Namespace, shelf: Shelf, path: Path) -> None:
     """Keep a recording of ordinary sound, in pieces."""
     for piece in pieces(file_chunks(path, channel=args.channel)):
         if frame_levels_db(piece).max() > DEAD_DB and not shelf.has(piece):
-            _keep_piece(args, shelf, piece, _written(path), path.name)
+            _print(args, shelf, keep_piece(shelf, piece, _written(path), path.name))
 
 
 def cut_file(path: Path, channel: int | None = None) -> Iterator[Take]:
@@ -193,25 +196,21 @@ def pieces(chunks: Iterable[Chunk], *, limit: int = sys.maxsize) -> Iterator[NDA
         raise interrupt
 
 
-def _keep(args: argparse.Namespace, shelf: Shelf, take: Take, when: date, source: str) -> None:
-    """Put a take on the shelf, and print its row."""
-    row = shelf.add(
+def keep_take(shelf: Shelf, take: Take, when: date, source: str) -> Recording:
+    """Put an utterance on the shelf, and return its row; errors as `Shelf.add`."""
+    return shelf.add(
         take.samples, when=when.isoformat(), device=source,
         level_db=take.level_db, peak_db=take.peak_db, snr_db=take.snr_db,
     )  # fmt: skip
-    _print(args, shelf, row)
 
 
-def _keep_piece(
-    args: argparse.Namespace, shelf: Shelf, piece: NDArray[np.int16], when: date, source: str
-) -> None:
-    """Put a piece of ordinary sound on the shelf, and print its row."""
+def keep_piece(shelf: Shelf, piece: NDArray[np.int16], when: date, source: str) -> Recording:
+    """Put a piece of ordinary sound (N,) on the shelf, and return its row."""
     loud = piece.astype(np.float64)
-    row = shelf.add(
+    return shelf.add(
         piece, when=when.isoformat(), device=source, level_db=level_db(float(np.var(loud))),
         peak_db=level_db(float(np.abs(loud).max()) ** 2), snr_db=None,
     )  # fmt: skip
-    _print(args, shelf, row)
 
 
 def _print(args: argparse.Namespace, shelf: Shelf, row: Recording) -> None:

@@ -17,7 +17,7 @@ from wakeword.keys import ENTER
 from wakeword.meter import FLOOR_DB, level_db
 from wakeword.sources import Chunk
 
-__all__ = ["DEAD_DB", "DEAD_MICROPHONE", "WAYS", "Session"]
+__all__ = ["DEAD_DB", "DEAD_MICROPHONE", "WAYS", "Session", "describe"]
 
 WAYS = (
     "the way you always would",
@@ -86,7 +86,8 @@ class Session:
         self._way = have
         self._settling = SETTLE
         self._deaf = POP
-        self._waiting: Take | None = None  # for somebody to say whether it is good
+        self.waiting: Take | None = None
+        """For somebody to say whether it is good."""
         self._rounds = 0  # in which nothing was heard, in a row
         self._heard = 0  # samples since the last prompt
         self._loudest_db = FLOOR_DB  # since the last prompt
@@ -102,7 +103,7 @@ class Session:
             return True
         if key in ("s", "r", ENTER):
             self._answer(key)
-        if self._waiting is None:
+        if self.waiting is None:
             if chunk.dropped or chunk.overflows or chunk.restarted:
                 self._lost()
             self._listen(chunk.samples[min(self._deaf, len(chunk.samples)) :])
@@ -111,7 +112,7 @@ class Session:
 
     def _answer(self, key: str) -> None:
         """Do what a key says."""
-        take, self._waiting = self._waiting, None
+        take, self.waiting = self.waiting, None
         if key == "s":
             self._way += 1
         elif take is None:
@@ -148,7 +149,7 @@ class Session:
             self._complain(why)
             self._prompt()
         elif self._ask:
-            self._waiting = take
+            self.waiting = take
             self._say(f"{describe(take)}; enter keeps it, r: again, s: skip, q: stop")
         else:
             self._accept(take)
