@@ -187,6 +187,36 @@ def test_every_setting_of_the_example_is_known(tmp_path: Path) -> None:
     assert config.review is not None
     assert config.once is not None
     assert config.playback is not None
+    assert config.web is not None
+    assert config.web.names == ("kitchen.example",)
+
+
+@pytest.mark.parametrize(
+    ("page", "message"),
+    [
+        ('cert_file = "no.pem"\nkey_file = "no.key"', "cert_file="),
+        ('cert_file = "no.pem"', "give both"),
+        ('address = "here"', "need HOST:PORT"),
+        ('token_file = "open"', "others may read it"),
+        ("names = [1]", "need a list of strings"),
+    ],
+)
+def test_check_finds_what_a_page_lacks(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], page: str, message: str
+) -> None:
+    (tmp_path / "open").write_text("x" * 40)
+    (tmp_path / "open").chmod(0o644)
+    path = str(written(tmp_path, f"{WORD}[web]\n{page}\n"))
+    assert main(["daemon", "--check", "--config", path]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "[web]" in line
+    assert message in line
+
+
+def test_check_makes_no_token(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = f'state = "s"\n{WORD}[web]\naddress = "0.0.0.0:0"\n'
+    assert main(["daemon", "--check", "--config", str(written(tmp_path, text))]) == 0
+    assert not (tmp_path / "s").exists()
 
 
 def test_the_example_states_the_defaults() -> None:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wakeword.daemon.command import EXAMPLE
@@ -72,6 +72,7 @@ def test_a_header_within_a_string_is_none(tmp_path: Path) -> None:
     assert read_config(path).words["computer"].threshold == 0.6
 
 
+@settings(max_examples=30)
 @given(
     value=st.floats(0.001, 1),
     name=st.text(st.characters(exclude_categories=["C"]), min_size=1, max_size=9),
@@ -79,12 +80,17 @@ def test_a_header_within_a_string_is_none(tmp_path: Path) -> None:
 def test_what_is_set_is_what_is_read(
     tmp_path_factory: pytest.TempPathFactory, value: float, name: str
 ) -> None:
-    path = written(tmp_path_factory.mktemp("edit"), EXAMPLE.read_text(encoding="utf-8"))
+    text = "# mine\n[audio] # the room\n# device = 'USB'\n[word.computer]\n# threshold = 1 # why\n"
+    path = written(tmp_path_factory.mktemp("edit"), text)
     set_threshold(path, "computer", value)
     set_device(path, name)
     found = read_config(path)
     assert found.words["computer"].threshold == round(value, 3)
     assert found.audio.device == name
+    after = path.read_text(encoding="utf-8")
+    assert all(comment in after for comment in ("# mine", "# the room", "# why"))
+    set_device(path, None)
+    assert read_config(path).audio.device is None
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ __all__ = ["add_service_commands"]
 
 
 def add_service_commands(commands: Any, common: argparse.ArgumentParser) -> None:
-    """Describe ``daemon`` and ``review``.
+    """Describe ``daemon``, ``web`` and ``review``.
 
     Args:
         commands: what ``add_subparsers`` returned.
@@ -24,6 +24,36 @@ def add_service_commands(commands: Any, common: argparse.ArgumentParser) -> None
     what.add_argument("--check", action="store_true", help="say whether it is right, and end")
     what.add_argument("--unit", action="store_true", help="print a unit file for systemd, and end")
     daemon.add_argument("--force", action="store_true", help="replace a file that exists")
+
+    web = commands.add_parser(
+        "web",
+        parents=[common],
+        help="show on a page what is heard",
+        description="Listen, and show it on a page: sound, scores, detections, thresholds, samples "
+        "and review. Nothing is done about a word; the daemon serves the same page with [web].",
+    )
+    what = web.add_mutually_exclusive_group()
+    what.add_argument("--config", metavar="FILE", help="of the daemon: its words and settings")
+    what.add_argument(
+        "--bundle",
+        action="append",
+        default=[],
+        metavar="MODEL",
+        help="a shipped word or bundle, or the path of a .json (repeatable)",
+    )
+    sound = web.add_mutually_exclusive_group()
+    sound.add_argument("--device", metavar="D", help="index or part of the name of a microphone")
+    sound.add_argument(
+        "--from", dest="file", metavar="FILE", help="hear a recording, over and over"
+    )
+    web.add_argument("--host", metavar="H", help="address to serve at (127.0.0.1)")
+    web.add_argument("--port", type=int, metavar="P", help="port to serve at (10480)")
+    web.add_argument(
+        "--token-file", metavar="FILE", help="token that the page asks for; made if missing"
+    )
+    web.add_argument("--cert", metavar="FILE", help="certificate, PEM: serve by TLS")
+    web.add_argument("--key", metavar="FILE", help="its key, PEM")
+    web.add_argument("--recordings", metavar="DIR", help="where samples go")
 
     review = commands.add_parser(
         "review", parents=[common], help="judge what the daemon heard and nearly heard"

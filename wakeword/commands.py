@@ -23,7 +23,18 @@ from wakeword.errors import AudioFormatError, ConfigError
 from wakeword.quiet import quiet_runtime
 from wakeword.sources import Chunk, raw_chunks
 
-__all__ = ["daemon", "detect", "devices", "info", "listen", "models", "record", "review", "score"]
+__all__ = [
+    "daemon",
+    "detect",
+    "devices",
+    "info",
+    "listen",
+    "models",
+    "record",
+    "review",
+    "score",
+    "web",
+]
 
 DEFAULT_MODEL = "computer_jarvis"
 CHUNK = RATE_HZ  # samples read from a file at once
@@ -140,6 +151,13 @@ def review(args: argparse.Namespace) -> int:
     from wakeword import review as module
 
     return module.review(args)
+
+
+def web(args: argparse.Namespace) -> int:
+    """Show what is heard on a page."""
+    from wakeword.web import command as module
+
+    return module.web(args)
 
 
 def score(args: argparse.Namespace) -> int:

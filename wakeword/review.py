@@ -18,6 +18,7 @@ from wakeword.sinks.clips import read_note, write_note
 from wakeword.tables import table
 
 __all__ = [
+    "ENOUGH",
     "Advice",
     "Clip",
     "advice",
@@ -25,6 +26,7 @@ __all__ = [
     "apply",
     "ask_all",
     "clips_in",
+    "drop",
     "review",
     "set_label",
 ]
@@ -132,6 +134,12 @@ def set_label(clip: Clip, label: str) -> None:
     write_note(clip.note, {**(read_note(clip.note) or {}), "label": label})
 
 
+def drop(clip: Clip) -> None:
+    """Remove a clip."""
+    clip.note.unlink(missing_ok=True)
+    clip.wav.unlink(missing_ok=True)
+
+
 def ask_all(clips: Sequence[Clip], ask: Callable[[str], str], play: Callable[[Path], None]) -> None:
     """Play each clip that has no label, and ask for one.
 
@@ -158,8 +166,7 @@ def ask_all(clips: Sequence[Clip], ask: Callable[[str], str], play: Callable[[Pa
         if answer == "q":
             return
         if answer == "d":
-            clip.note.unlink(missing_ok=True)
-            clip.wav.unlink(missing_ok=True)
+            drop(clip)
         elif answer in "yn":
             set_label(clip, {"y": "yes", "n": "no"}[answer])
 

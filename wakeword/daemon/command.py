@@ -24,7 +24,7 @@ from wakeword.daemon.playback import monitor_program
 from wakeword.daemon.port import Port
 from wakeword.daemon.raised import raised
 from wakeword.daemon.service import Service
-from wakeword.daemon.settings import ServerConfig
+from wakeword.daemon.settings import ServerConfig, WebConfig
 from wakeword.daemon.speech_gate import SpeechGate
 from wakeword.daemon.tls import client_context
 from wakeword.errors import ConfigError, DeviceError, WakewordError
@@ -32,6 +32,7 @@ from wakeword.files import beside
 from wakeword.quiet import quiet_runtime
 from wakeword.sinks.mqtt import connect_client
 from wakeword.sinks.webhook import read_secret
+from wakeword.web.guard import read_token, token_path
 
 __all__ = ["check", "daemon", "init"]
 
@@ -92,11 +93,13 @@ def check(path: Path) -> str:
             _check_action(name, action)
         except ConfigError as exc:
             raise ConfigError(f"{path}: [action.{name}] {exc}") from exc
-    for name, server in (("metrics", config.metrics), ("wyoming", config.wyoming)):
-        if server is not None:
+    for name in ("metrics", "wyoming", "web"):
+        if (server := getattr(config, name)) is not None:
             _check_port(path, name, server)
     if config.metrics is not None and importlib.util.find_spec("prometheus_client") is None:
         raise ConfigError('[metrics] needs prometheus-client: pip install "wakeword[metrics]"')
+    if config.web is not None:
+        _check_page(path, config.web, config.state)
     lines = [f"{path}: fine"]
     for word in config.words:
         actions = ", ".join(f"{n} ({kind(config, n)})" for n in config.actions_of(word))
@@ -108,6 +111,19 @@ def check(path: Path) -> str:
     if config.wyoming is not None and (why := can_announce(config.wyoming)):
         lines.append(f"[wyoming] is not announced: {why}")
     return "\n".join(lines)
+
+
+def _check_page(path: Path, web: WebConfig, state: Path) -> None:
+    """Raise ConfigError where a library is missing, or a token cannot be used; makes none."""
+    for library in ("tornado", "tomlkit"):
+        if importlib.util.find_spec(library) is None:
+            raise ConfigError(f'[web] needs {library}: pip install "wakeword[web]"')
+    token_file = token_path(web, state)
+    if token_file is not None and token_file.exists():
+        try:
+            read_token(token_file)
+        except ConfigError as exc:
+            raise ConfigError(f"{path}: [web] {exc}") from exc
 
 
 def _check_port(path: Path, name: str, server: ServerConfig) -> None:

@@ -17,6 +17,7 @@ from wakeword.daemon.settings import (
     PlaybackConfig,
     ReviewConfig,
     ServerConfig,
+    WebConfig,
     WordConfig,
     WyomingConfig,
 )
@@ -33,6 +34,7 @@ PARTS: Mapping[str, type] = {
     "review": ReviewConfig,
     "once": OnceConfig,
     "playback": PlaybackConfig,
+    "web": WebConfig,
 }
 LOG_FORMS = ("text", "json")
 MAX_WORD = 100
@@ -54,6 +56,7 @@ class DaemonConfig:
     review: ReviewConfig | None = None
     once: OnceConfig | None = None
     playback: PlaybackConfig | None = None
+    web: WebConfig | None = None
     state: Path = Path("state")
     log: str = "text"
 

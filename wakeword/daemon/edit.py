@@ -39,13 +39,19 @@ def set_threshold(path: Path, word: str, value: float) -> None:
     _set(path, ("word", word, "threshold"), round(value, 3))
 
 
-def set_device(path: Path, device: str) -> None:
-    """Write the name of the microphone into a daemon's configuration; errors as above."""
+def set_device(path: Path, device: str | None) -> None:
+    """Write the name of the microphone into a daemon's configuration; errors as above.
+
+    None takes the line out, for the system's default. Its channel and rate go along: they may not
+    fit another one.
+    """
+    for key in ("channel", "rate_hz"):
+        _set(path, ("audio", key), None)
     _set(path, ("audio", "device"), device)
 
 
-def _set(path: Path, keys: tuple[str, ...], value: float | str) -> None:
-    """Set one value; tables that are missing are made."""
+def _set(path: Path, keys: tuple[str, ...], value: float | str | None) -> None:
+    """Set one value, or take it out; tables that are missing are made."""
     try:
         import tomlkit
     except ImportError as exc:
@@ -59,6 +65,10 @@ def _set(path: Path, keys: tuple[str, ...], value: float | str) -> None:
     table = document
     for key in keys[:-1]:
         table = table.setdefault(key, tomlkit.table())
+    if value is None:
+        if table.pop(keys[-1], None) is not None:
+            _replace(real, tomlkit.dumps(document))
+        return
     new = keys[-1] not in table
     table[keys[-1]] = value
     text, plain = _inserted(text, keys, value), tomlkit.dumps(document)

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from wakeword.audio import RATE_HZ
 from wakeword.daemon.capture import Captures
@@ -24,6 +25,9 @@ from wakeword.sinks.event import AudioStream, Event, Utterance
 from wakeword.sinks.outage import Outage
 from wakeword.sinks.sink_set import SinkSet
 from wakeword.sources import Chunk
+
+if TYPE_CHECKING:
+    from wakeword.web.monitor import Monitor
 
 __all__ = ["Listener"]
 
@@ -51,6 +55,7 @@ class Listener:
         gate: hears whether anybody spoke; needed where a word has a ``speech``.
         once: agrees with other machines who acts; None acts always.
         playback: knows whether the machine itself plays sound; None thinks it never does.
+        monitor: shows on a page what goes on; None shows nothing.
     """
 
     def __init__(
@@ -67,6 +72,7 @@ class Listener:
         gate: SpeechGate | None = None,
         once: Once | None = None,
         playback: Playback | None = None,
+        monitor: Monitor | None = None,
     ) -> None:
         self.detector = detector
         self._playback = playback
@@ -79,6 +85,7 @@ class Listener:
         self.keeper = keeper
         self._gate = gate
         self._once = once
+        self.monitor = monitor
         self._claimed: dict[str, tuple[Event, list[str]]] = {}  # actions that wait for others
         self._ring = Ring(RING)
         self._captures = Captures(self._hand_on)
@@ -105,7 +112,7 @@ class Listener:
         stats.overflows += chunk.overflows
         if chunk.restarted:
             stats.restarts += 1
-            self._break_off()
+            self.break_off()
         if self._playback is not None and self._playback.playing != stats.playing:
             stats.playing = self._playback.playing
             self._raised.follow(stats.playing)
@@ -116,8 +123,10 @@ class Listener:
         self._captures.feed(samples)
         for detection in found:
             self._found(detection)
-        if self.keeper is not None:
+        if self.keeper is not None and not self._held():
             self.keeper.look(self.detector, self._ring, self._heard)
+        if self.monitor is not None:
+            self.monitor.look(chunk, self.detector, self._ring, self._heard)
         if self._claimed:
             self._decide()
         self._watch_silence(chunk)
@@ -139,6 +148,7 @@ class Listener:
         """
         self._use(config)
         self._gate = gate
+        detector = None if detector is self.detector else detector
         self._raised.switch(config, detector)
         if detector is None:
             return
@@ -157,9 +167,11 @@ class Listener:
             self._act(*self._claimed.popitem()[1])
         self._captures.stop()
 
-    def _break_off(self) -> None:
+    def break_off(self) -> None:
         """Forget the sound so far: what comes now has nothing to do with it."""
         self._captures.stop()
+        if self.monitor is not None:
+            self.monitor.finish(self._ring)
         if self.keeper is not None:
             self.keeper.reset()
         self.detector.reset()
@@ -175,27 +187,15 @@ class Listener:
         self._fired[word] = at
         self._stats.detections[word] += 1
         event = self._make_event(detection, self._start)
-        if self.keeper is not None:
+        if self.keeper is not None and not self._held():
             self.keeper.heard(event)
         fields: dict[str, object] = {"event": event.id, "word": word, "prob": round(event.prob, 6)}
-        if self._quiet[word].holds(datetime.fromtimestamp(self._wall()).time()):
-            self._stats.quiet[word] += 1
-            log.info("heard %s, %.3f: quiet hours", word, event.prob, extra={"fields": fields})
+        why_not = self._why_not(event, fields)
+        if self.monitor is not None:
+            self.monitor.heard(event, self.detector.thresholds[word], why_not)
+        if why_not:
+            log.info("heard %s, %.3f: %s", word, event.prob, why_not, extra={"fields": fields})
             return
-        if self._raised.masks(word):
-            self._stats.masked[word] += 1
-            text = "heard %s, %.3f: the machine plays sound"
-            log.info(text, word, event.prob, extra={"fields": fields})
-            return
-        need = self.config.words[word].speech
-        if need and self._gate is not None:
-            speech = self._gate.speech_prob(self._ring.last(RING))
-            fields["speech"] = round(speech, 6)
-            if speech < need:
-                self._stats.unspoken[word] += 1
-                text = "heard %s, %.3f: speech %.3f, nobody spoke"
-                log.info(text, word, event.prob, speech, extra={"fields": fields})
-                return
         log.info("heard %s, %.3f", word, event.prob, extra={"fields": fields})
         names = self.config.actions_of(word)
         later = [name for name in names if self._sinks.wants_audio(name)]
@@ -206,6 +206,29 @@ class Listener:
             self._act(event, now)
         if later:
             self._begin(event, later, ())
+
+    def _why_not(self, event: Event, fields: dict[str, object]) -> str:
+        """Say why nothing is to be done about a word, and count it; empty where something is."""
+        if self._held():
+            return "samples are being recorded"
+        if self._quiet[event.word].holds(datetime.fromtimestamp(self._wall()).time()):
+            self._stats.quiet[event.word] += 1
+            return "quiet hours"
+        if self._raised.masks(event.word):
+            self._stats.masked[event.word] += 1
+            return "the machine plays sound"
+        need = self.config.words[event.word].speech
+        if need and self._gate is not None:
+            speech = self._gate.speech_prob(self._ring.last(RING))
+            fields["speech"] = round(speech, 6)
+            if speech < need:
+                self._stats.unspoken[event.word] += 1
+                return f"speech {speech:.3f}, nobody spoke"
+        return ""
+
+    def _held(self) -> bool:
+        """Tell whether samples are being recorded, so that words are said for nothing."""
+        return self.monitor is not None and self.monitor.hold
 
     def _act(self, event: Event, names: list[str]) -> None:
         """Tell the actions that do not wait for the end of the command."""

@@ -6,9 +6,11 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from wakeword.daemon.actions import MqttConfig
 from wakeword.daemon.config import DaemonConfig, read_config
@@ -21,6 +23,7 @@ from wakeword.daemon.once import Once
 from wakeword.daemon.once_broker import OnceBroker
 from wakeword.daemon.playback import Playback
 from wakeword.daemon.port import Port
+from wakeword.daemon.settings import AudioConfig
 from wakeword.daemon.sources import StopListening, chunks
 from wakeword.daemon.speech_gate import SpeechGate
 from wakeword.daemon.stats import Stats
@@ -33,8 +36,23 @@ from wakeword.sinks.make import sink_maker
 from wakeword.sinks.sink_set import GRACE_S, SinkSet
 from wakeword.sources import Chunk
 
+if TYPE_CHECKING:
+    from wakeword.web.monitor import Monitor
+
 __all__ = ["Service"]
 
+Change = Callable[[DaemonConfig], DaemonConfig]
+
+FIXED = (
+    "metrics",
+    "wyoming",
+    "web",
+    "review",
+    "once",
+    "playback",
+    "state",
+    "log",
+)  # until a restart
 IDLE_S = 1.0  # how often the watchdog is fed where there is no sound to wait for
 
 log = logging.getLogger("wakeword")
@@ -56,8 +74,10 @@ class Service:
     ``request_stop`` and ``request_reload`` may be called from a signal handler.
 
     Args:
-        path: of the configuration, read again at a reload.
+        path: of the configuration, where what is set on the page is written; None: nowhere.
+        read: reads the configuration, at the start and at each reload; None reads ``path``.
         source: the sound; None opens what the configuration names.
+        sounddevice: the module of that name; None imports it.
         clock: time.
         wall: seconds since 1970.
         notifier: tells the service manager; None takes systemd's, where there is one.
@@ -65,19 +85,27 @@ class Service:
 
     def __init__(
         self,
-        path: Path,
+        path: Path | None,
         *,
+        read: Callable[[], DaemonConfig] | None = None,
         source: Iterator[Chunk] | None = None,
+        sounddevice: Any = None,
         clock: Clock | None = None,
         wall: Callable[[], float] = time.time,
         notifier: Notifier | None = None,
     ) -> None:
         self.path = path
-        self.config = read_config(path)
+        if read is None:
+            if path is None:
+                raise ConfigError("no configuration: give its path, or what reads one")
+            read = partial(read_config, path)
+        self._read = read
+        self.config = self._read()
         self.models = read_models(self.config)
         self.stats = Stats()
         self.clock: Clock = clock or SystemClock()
         self.sinks = SinkSet(sink_maker(self._started_hub, self.config.state, self.clock))
+        self.sounddevice = sounddevice
         self._source = source
         self._wall = wall
         self._notifier = notifier or Notifier(self.clock)
@@ -87,7 +115,9 @@ class Service:
         self._playback = None if playback is None else Playback(playback, self.clock)
         self._servers: dict[str, Port] = {}
         self._stop = False
-        self._reloads: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        self._ready = False
+        self._changes: queue.SimpleQueue[Change | None] = queue.SimpleQueue()
+        self._wanted, self._latest = self.config, self.models
         self._loaded: _Loaded | None = None
         self._reloader = threading.Thread(target=self._run_reloads, name="reload", daemon=True)
 
@@ -97,14 +127,31 @@ class Service:
 
     def request_reload(self) -> None:
         """Read the configuration again, soon; the sound goes on meanwhile."""
-        self._reloads.put(True)
+        self._changes.put(lambda _: self._read())
+
+    def request_change(self, change: Change) -> None:
+        """Go over to another configuration, soon, and until the file is read again."""
+        self._changes.put(change)
+
+    def serves(self, server: str) -> bool:
+        """Tell whether "metrics", "web" or "wyoming" is served by now."""
+        return server in self._servers
+
+    def post(self, callback: Callable[..., None], *args: Any) -> None:
+        """Have the thread for servers call something soon."""
+        self._started_hub().post(callback, *args)
+
+    @property
+    def has_source(self) -> bool:
+        """Whether the sound was given, and does not come from what the configuration names."""
+        return self._source is not None
 
     def stopped(self) -> bool:
         """Tell whether it is to end."""
         return self._stop
 
     def port(self, server: str) -> int:
-        """Return the port at which "metrics" or "wyoming" is served."""
+        """Return the port at which "metrics", "web" or "wyoming" is served."""
         return self._servers[server].port
 
     def run(self) -> None:
@@ -115,6 +162,7 @@ class Service:
         """
         with quiet_runtime():  # here alone: it holds stderr back, for all threads
             detector = self.models.detector()
+        monitor = self._monitor()
         listener = Listener(
             self.config,
             detector,
@@ -127,12 +175,13 @@ class Service:
             gate=_gate(self.config),
             once=self._agree(),
             playback=self._playback,
+            monitor=monitor,
         )
         try:
             if self._playback is not None:
                 self._playback.start()
             self.sinks.change(self.config.actions, _words_of(self.config))
-            self._serve()
+            self._serve(monitor)
             self._reloader.start()
             log.info("listening for: %s", ", ".join(self.models.words))
             if self.config.audio.source == "none" and self._source is None:
@@ -141,7 +190,7 @@ class Service:
                 self._listen(listener)
         finally:
             self._notifier.stopping()
-            self._reloads.put(False)
+            self._changes.put(None)
             listener.finish()
             self.sinks.stop()
             if listener.keeper is not None:
@@ -155,22 +204,38 @@ class Service:
             log.info("stopped after %.0f s of sound", self.stats.audio_s)
 
     def _listen(self, listener: Listener) -> None:
-        """Hear until told to stop, or until the sound ends."""
-        source = self._source or chunks(self.config.audio, self.clock, self.stopped)
-        ready = False
+        """Hear until told to stop, or until the sound ends; another device begins anew."""
+        while not self._hear(listener, self.config.audio):
+            self._take_over(listener)
+            listener.break_off()
+
+    def _hear(self, listener: Listener, audio: AudioConfig) -> bool:
+        """Hear one source; return whether that is all."""
+
+        def over() -> bool:
+            return self._stop or self._elsewhere(audio)
+
+        source = self._source or chunks(audio, self.clock, over, self.sounddevice)
         try:
             for chunk in source:
-                if self._stop:
-                    return
-                if self._loaded is not None:
-                    self._take_over(listener)
+                if over():
+                    return self._stop
+                self._take_over(listener)
                 listener.hear(chunk)
-                if not ready:
-                    ready = True
+                if not self._ready:
+                    self._ready = True
                     self._notifier.ready(self._status())
                 self._notifier.alive()
         except StopListening:
-            return
+            return self._stop
+        finally:
+            if isinstance(source, Generator):
+                source.close()
+        return True
+
+    def _elsewhere(self, audio: AudioConfig) -> bool:
+        """Tell whether a loaded configuration wants to hear something else."""
+        return self._loaded is not None and self._loaded.config.audio != audio
 
     def _idle(self) -> None:
         """Serve others only."""
@@ -191,13 +256,15 @@ class Service:
             self.stats.reloads += 1
             log.info("configuration taken over; listening for: %s", ", ".join(loaded.models.words))
             self._notifier.ready(self._status())
+            if listener.monitor is not None:
+                listener.monitor.tell("changed", {})
 
     def _run_reloads(self) -> None:
         """Load new configurations beside the thread that listens."""
-        while self._reloads.get():
+        while (change := self._changes.get()) is not None:
             self._notifier.reloading()
             try:
-                self._reload()
+                self._reload(change)
             except WakewordError as exc:
                 log.error("configuration stays as it was: %s", exc)
                 self._notifier.ready(self._status())
@@ -205,18 +272,25 @@ class Service:
                 log.exception("configuration stays as it was")
                 self._notifier.ready(self._status())
 
-    def _reload(self) -> None:
+    def _reload(self, change: Change) -> None:
         """Load one; what needs a restart is said and left as it is."""
-        config = read_config(self.path)
+        config = change(self._wanted)
         models = read_models(config)
-        detector = None if models == self.models else models.detector()
+        # One that was not taken over yet goes along: what it is for did not change.
+        waiting = self._loaded.detector if self._loaded is not None else None
+        detector = waiting if models == self._latest else models.detector()
         gate = _gate(config)
-        for name in ("audio", "metrics", "wyoming", "review", "once", "playback", "state", "log"):
+        sources = {config.audio.source, self.config.audio.source}
+        fixed = FIXED if sources == {"microphone"} and self._source is None else (*FIXED, "audio")
+        for name in fixed:
             if getattr(config, name) != getattr(self.config, name):
                 log.warning("[%s] changed: that takes a restart of the daemon", name)
+        if "audio" in fixed:
+            config = replace(config, audio=self.config.audio)
         for server in self._servers.values():
             server.renew()
         self.sinks.change(config.actions, _words_of(config))
+        self._wanted, self._latest = config, models
         self._loaded = _Loaded(config, models, detector, gate)
         if self.config.audio.source == "none" and self._source is None:
             self.config, self.models, self._loaded = config, models, None
@@ -231,6 +305,14 @@ class Service:
         keeper = Keeper(self.config.review, thresholds, new_events(self._wall), self.clock)
         keeper.sink.start()
         return keeper
+
+    def _monitor(self) -> Monitor | None:
+        """Return what the page looks through, where there is a page."""
+        if self.config.web is None:
+            return None
+        from wakeword.web.monitor import Monitor
+
+        return Monitor()
 
     def _agree(self) -> Once | None:
         """Return what agrees with other machines, started, where the configuration asks for it."""
@@ -253,7 +335,7 @@ class Service:
             self._hub.start()
         return self._hub
 
-    def _serve(self) -> None:
+    def _serve(self, monitor: Monitor | None) -> None:
         """Open the ports that the configuration names."""
         if self.config.metrics is not None:
             from wakeword.daemon.metrics_page import MetricsServer
@@ -269,6 +351,11 @@ class Service:
             else:
                 port = self.port("wyoming")
                 self._started_hub().spawn(announce(self.config.wyoming, port, self.clock))
+
+        if self.config.web is not None and monitor is not None:
+            from wakeword.web.server import WebServer
+
+            self._open("web", WebServer(self.config.web, self, monitor))
 
     def _open(self, name: str, server: Port) -> None:
         """Start one server in the hub."""

@@ -17,6 +17,7 @@ __all__ = [
     "PlaybackConfig",
     "ReviewConfig",
     "ServerConfig",
+    "WebConfig",
     "WordConfig",
     "WyomingConfig",
     "host_and_port",
@@ -229,6 +230,26 @@ class WyomingConfig(ServerConfig):
         ServerConfig.__post_init__(self)
         if self.name and not NAME.fullmatch(self.name):
             raise ConfigError(f"name={self.name!r}: need letters, digits, - and _, at most 64")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebConfig(ServerConfig):
+    """A port for the page.
+
+    Args:
+        token_file: the token that the page asks for, readable by us alone; made if missing. None
+            takes ``web_token`` in the state folder where a token is needed: unless ``address`` is
+            one of loopback and there are no ``names``.
+        names: under which browsers reach the page besides the machine's own, such as a proxy's.
+        recordings: folder for samples; None takes ``recordings`` in the state folder.
+    """
+
+    address: str = "127.0.0.1:10480"
+    clients: int = 8
+    token_file: str | None = None
+    names: tuple[str, ...] = ()
+    recordings: str | None = None
+    PATHS: ClassVar[tuple[str, ...]] = (*ServerConfig.PATHS, "token_file", "recordings")
 
 
 def host_and_port(address: str) -> tuple[str, int]:

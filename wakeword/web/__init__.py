@@ -1,0 +1,1 @@
+"""The page: `wakeword web`, and `[web]` in the daemon's configuration."""
