@@ -40,7 +40,8 @@ def worker(name: str, runs: int, seed: int) -> None:
     import atheris
 
     # Nothing of these may be imported before: what is not instrumented guides nobody.
-    with atheris.instrument_imports(include=["wakeword.daemon", "wakeword.sinks", "http", "email"]):
+    ours = ["wakeword.daemon", "wakeword.sinks", "wakeword.web", "tornado"]
+    with atheris.instrument_imports(include=[*ours, "http", "email"]):
         import fuzz_targets
     fuzz_targets.quiet()
     target = fuzz_targets.TARGETS[name][0]()

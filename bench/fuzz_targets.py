@@ -8,18 +8,24 @@ write what returns the function of bytes, and name it in TARGETS with inputs to 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import logging
 import socket
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+from tornado.iostream import IOStream
 
 from wakeword.daemon.metrics_page import HEAD_BYTES, MetricsServer
 from wakeword.daemon.once import INBOX, Once
 from wakeword.daemon.once_broker import OnceBroker
-from wakeword.daemon.settings import ServerConfig
+from wakeword.daemon.service import Service
+from wakeword.daemon.settings import ServerConfig, WebConfig
 from wakeword.daemon.wyoming_server import WyomingServer
 from wakeword.daemon.wyoming_wire import (
     HEADER_BYTES,
@@ -33,6 +39,9 @@ from wakeword.errors import WakewordError
 from wakeword.microphone import SystemClock
 from wakeword.sinks import post as post_module
 from wakeword.sinks.satellite import _Session
+from wakeword.web.app import Base
+from wakeword.web.monitor import Monitor
+from wakeword.web.server import WebServer
 
 Target = Callable[[bytes], None]
 FORM = {"rate": 16_000, "width": 2, "channels": 1}
@@ -63,6 +72,27 @@ REPLIES = [
     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
     b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.0 503 x\r\nContent-Length: -1\r\n\r\n",
     b"HTTP/1.1 301 x\r\nLocation: http://y/\r\nContent-Length: 99\r\n\r\nshort",
+]
+ORDER = (
+    b"POST /api/%s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    b"Content-Length: %d\r\n\r\n%s"
+)
+BODIES = {
+    b"threshold": b'{"word": "computer", "threshold": 0.5, "save": true}',
+    b"microphones": b'{"device": "USB", "save": true}',
+    b"record": b'{"do": "start", "phrase": "../x", "speaker": "me", "count": 3}',
+    b"review": b'{"id": "../x", "label": "drop"}',
+}
+QUESTIONS = [
+    b"GET / HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost\r\n\r\n",
+    b"GET /static/main.js HTTP/1.0\r\nHost: [::1]:1\r\nIf-None-Match: x\r\n\r\n",
+    b"GET /api/figures?word=computer&threshold=0.7 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    b"GET /api/review/..%2fx.wav HTTP/1.1\r\nHost: localhost\r\nCookie: wakeword-1=2|1:0\r\n\r\n",
+    b"GET /api/stream HTTP/1.1\r\nHost: localhost\r\nSec-Fetch-Site: same-origin\r\n\r\n",
+    b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 7\r\n\r\ntoken=x",
+    b"POST /api/review HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n"
+    b"0\r\n\r\n",
+    *(ORDER % (name, len(body), body) for name, body in BODIES.items()),
 ]
 CLAIMS = [
     b'{"kind": "heard", "word": "computer", "node": "den", "prob": 0.9}',
@@ -202,6 +232,57 @@ def metrics_page() -> Target:
     return lambda data: loop.run_until_complete(ask(data))
 
 
+def page_client() -> Target:
+    """A browser, or what says it is one, at the page; it may do all that the page can."""
+    loop = asyncio.new_event_loop()
+    folder = Path(tempfile.mkdtemp())
+    path = folder / "wakeword.toml"
+    path.write_text('state = "state"\n[word.computer]\n[review]\nfolder = "clips"\n')
+    (folder / "beside").write_text("secret")
+    device = {"name": "USB", "max_input_channels": 1, "default_samplerate": 16000, "hostapi": 0}
+    devices = SimpleNamespace(
+        PortAudioError=OSError, query_hostapis=lambda: [{"name": "ALSA"}],
+        query_devices=lambda kind=None: {"index": 0} if kind else [device],
+    )  # fmt: skip
+    service = Service(path, sounddevice=devices)
+    service.request_change = lambda change: None  # type: ignore[method-assign] # nobody listens
+    found: list[object] = []
+    unexpected = Base.log_exception
+    Base.log_exception = lambda self, kind, value, trace: (  # type: ignore[method-assign]
+        None if self.expects(value) else found.append(value)
+    )
+    need(unexpected is not Base.log_exception, "the page's mistakes are not seen")
+
+    async def start() -> WebServer:
+        server = WebServer(service.config.web or WebConfig(), service, Monitor())
+        server.recorder.start = lambda plan, device: None  # type: ignore[method-assign] # a thread
+        await server.open()
+        return server
+
+    server = loop.run_until_complete(start())
+
+    async def browse(data: bytes) -> None:
+        ours, theirs = socket.socketpair()
+        theirs.setblocking(False)
+        with theirs:
+            server._http.handle_stream(IOStream(ours), ("127.0.0.1", 1))
+            theirs.sendall(data)
+            theirs.shutdown(socket.SHUT_WR)
+            answer = b""
+            while server._http._open_count or server.feeds:  # for ever is found, too
+                with contextlib.suppress(OSError):
+                    answer += theirs.recv(65_536)
+                if server.feeds:  # it goes, and whoever is told things next finds out
+                    theirs.close()
+                    server._send(": here\n\n")
+                await asyncio.sleep(0)
+        need(answer[:9] in (b"", b"HTTP/1.1 "), answer[:9])
+        need(b"secret" not in answer, "a file that is none of the page")
+        need(not found, found)
+
+    return lambda data: loop.run_until_complete(browse(data))
+
+
 class Wire:
     """A socket whose other side has answered already."""
 
@@ -275,6 +356,7 @@ TARGETS: Mapping[str, tuple[Callable[[], Target], Sequence[bytes], float]] = {
     "wyoming client": (wyoming_client, MESSAGES, 0.2),
     "satellite's peer": (satellite_peer, ANSWERS, 0.1),
     "metrics page": (metrics_page, REQUESTS, 0.15),
+    "page": (page_client, QUESTIONS, 0.2),
     "webhook's reply": (webhook_reply, REPLIES, 0.2),
     "once message": (once_message, CLAIMS, 0.1),
 }

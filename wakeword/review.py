@@ -27,6 +27,7 @@ __all__ = [
     "ask_all",
     "clips_in",
     "drop",
+    "misses_many",
     "review",
     "set_label",
 ]
@@ -276,7 +277,8 @@ def apply(clips: Sequence[Clip], config: Path) -> None:
             why = f"fewer than {ENOUGH} labelled {' and '.join(one.few)}: too few to tell"
         elif one.better is None:
             why = "no other threshold would be better"
-        elif (missed := len(one.said) - one.heard(one.better)[0]) > MOST_MISSED * len(one.said):
+        elif misses_many(one, one.better):
+            missed = len(one.said) - one.heard(one.better)[0]
             why = (
                 f"at {one.better:.3f}, above all that was false, {missed} of {len(one.said)} that "
                 'were said would be missed; hear those labelled "no" again, or train anew: '
@@ -290,6 +292,11 @@ def apply(clips: Sequence[Clip], config: Path) -> None:
         print(f"{one.word}: stays at {one.now:.3f}; {why}")
     if written:
         print(f"{config} is written; a running daemon takes it over: systemctl reload wakeword")
+
+
+def misses_many(one: Advice, threshold: float) -> bool:
+    """Tell whether a threshold misses too much of what was said to be taken over."""
+    return len(one.said) - one.heard(threshold)[0] > MOST_MISSED * len(one.said)
 
 
 def above(probs: Sequence[float]) -> float | None:

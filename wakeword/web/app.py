@@ -147,8 +147,12 @@ class Base(RequestHandler):
 
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
         """Leave what is a user's mistake out of the log."""
-        if not isinstance(value, (WakewordError, HTTPError)):
+        if not self.expects(value):
             super().log_exception(typ, value, tb)
+
+    def expects(self, value: object) -> bool:
+        """Tell whether an error is what a request of a user's, or of a stranger's, can lead to."""
+        return isinstance(value, (WakewordError, HTTPError, StreamClosedError))
 
     def on_finish(self) -> None:
         """Nothing: who asks for what is nobody's business."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wakeword.review import ENOUGH, Advice, Clip, advise, clips_in, drop, set_label
+from wakeword.review import ENOUGH, Advice, Clip, advise, clips_in, drop, misses_many, set_label
 
 if TYPE_CHECKING:
     from wakeword.daemon.service import Service
@@ -67,6 +67,7 @@ def _advice(one: Advice, in_force: dict[str, float]) -> dict[str, Any]:
         "few": list(one.few),
         "now": None if now is None else _heard(one, now),
         "better": None if better is None else _heard(one, better),
+        "poor": better is not None and misses_many(one, better),
     }
 
 

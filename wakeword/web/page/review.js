@@ -94,10 +94,14 @@ function card(one) {
     const text = `Fewer than ${found.enough} are labelled ${one.few.join(" and ")}: too few to tell.`;
     made.append(element("p", text, "soft"));
   }
+  if (one.poor) {
+    const text = "It would miss many that were said: hear those labelled “no” again, or train anew with “wakeword train --from-review”.";
+    made.append(element("p", text, "note"));
+  }
   if (one.better) {
     const button = element("button", writable
       ? `Use ${one.better.threshold.toFixed(3)} and save`
-      : `Use ${one.better.threshold.toFixed(3)}`, one.few.length ? "" : "primary");
+      : `Use ${one.better.threshold.toFixed(3)}`, one.few.length || one.poor ? "" : "primary");
     button.type = "button";
     button.setAttribute("aria-label", `${button.textContent}, for ${one.word}`);
     button.addEventListener("click", () => attempt(async () => {
