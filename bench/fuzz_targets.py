@@ -254,7 +254,7 @@ def page_client() -> Target:
     need(unexpected is not Base.log_exception, "the page's mistakes are not seen")
 
     async def start() -> WebServer:
-        server = WebServer(service.config.web or WebConfig(), service, Monitor())
+        server = WebServer(WebConfig(address="127.0.0.1:0"), service, Monitor())
         server.recorder.start = lambda plan, device: None  # type: ignore[method-assign] # a thread
         await server.open()
         return server
@@ -352,11 +352,11 @@ def once_message() -> Target:
 
 
 TARGETS: Mapping[str, tuple[Callable[[], Target], Sequence[bytes], float]] = {
-    "wyoming messages": (wyoming_messages, MESSAGES, 0.25),
+    "wyoming messages": (wyoming_messages, MESSAGES, 0.2),
     "wyoming client": (wyoming_client, MESSAGES, 0.2),
     "satellite's peer": (satellite_peer, ANSWERS, 0.1),
-    "metrics page": (metrics_page, REQUESTS, 0.15),
-    "page": (page_client, QUESTIONS, 0.2),
+    "metrics page": (metrics_page, REQUESTS, 0.1),
+    "page": (page_client, QUESTIONS, 0.1),
     "webhook's reply": (webhook_reply, REPLIES, 0.2),
     "once message": (once_message, CLAIMS, 0.1),
 }

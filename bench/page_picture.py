@@ -43,7 +43,7 @@ def main() -> None:
 def take(service: Service, out: Path) -> None:
     """Open the page, wait for four words, and take its picture."""
     clock = SystemClock()
-    while not service.serves("web"):
+    while "web" not in service.servers:
         clock.sleep(0.05)
     with sync_playwright() as started:
         browser = started.chromium.launch(

@@ -81,7 +81,7 @@ class Daemon:
 
     def __enter__(self) -> Daemon:
         self._thread.start()
-        until(lambda: self._error or self.service.serves("web"), "the page")
+        until(lambda: self._error or "web" in self.service.servers, "the page")
         if self._error is not None:
             raise self._error
         return self
@@ -96,7 +96,7 @@ class Daemon:
 
     @property
     def server(self) -> WebServer:
-        server = self.service._servers["web"]
+        server = self.service.servers["web"]
         assert isinstance(server, WebServer)
         return server
 

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from wakeword.daemon.actions import MqttConfig
 from wakeword.daemon.config import DaemonConfig, read_config
-from wakeword.daemon.hub import Hub
 from wakeword.daemon.keeper import Keeper
 from wakeword.daemon.listener import Listener
 from wakeword.daemon.models import Models, read_models
@@ -22,7 +21,7 @@ from wakeword.daemon.notify import Notifier
 from wakeword.daemon.once import Once
 from wakeword.daemon.once_broker import OnceBroker
 from wakeword.daemon.playback import Playback
-from wakeword.daemon.port import Port
+from wakeword.daemon.servers import Servers
 from wakeword.daemon.settings import AudioConfig
 from wakeword.daemon.sources import StopListening, chunks
 from wakeword.daemon.speech_gate import SpeechGate
@@ -104,16 +103,15 @@ class Service:
         self.models = read_models(self.config)
         self.stats = Stats()
         self.clock: Clock = clock or SystemClock()
-        self.sinks = SinkSet(sink_maker(self._started_hub, self.config.state, self.clock))
+        self.servers = Servers()
+        self.sinks = SinkSet(sink_maker(self.servers.hub, self.config.state, self.clock))
         self.sounddevice = sounddevice
         self._source = source
         self._wall = wall
         self._notifier = notifier or Notifier(self.clock)
-        self._hub: Hub | None = None
         self._once: OnceBroker | None = None
         playback = self.config.playback
         self._playback = None if playback is None else Playback(playback, self.clock)
-        self._servers: dict[str, Port] = {}
         self._stop = False
         self._ready = False
         self._changes: queue.SimpleQueue[Change | None] = queue.SimpleQueue()
@@ -133,26 +131,14 @@ class Service:
         """Go over to another configuration, soon, and until the file is read again."""
         self._changes.put(change)
 
-    def serves(self, server: str) -> bool:
-        """Tell whether "metrics", "web" or "wyoming" is served by now."""
-        return server in self._servers
-
-    def post(self, callback: Callable[..., None], *args: Any) -> None:
-        """Have the thread for servers call something soon."""
-        self._started_hub().post(callback, *args)
-
     @property
     def has_source(self) -> bool:
         """Whether the sound was given, and does not come from what the configuration names."""
         return self._source is not None
 
-    def stopped(self) -> bool:
-        """Tell whether it is to end."""
-        return self._stop
-
     def port(self, server: str) -> int:
         """Return the port at which "metrics", "web" or "wyoming" is served."""
-        return self._servers[server].port
+        return self.servers[server].port
 
     def run(self) -> None:
         """Listen.
@@ -181,7 +167,7 @@ class Service:
             if self._playback is not None:
                 self._playback.start()
             self.sinks.change(self.config.actions, _words_of(self.config))
-            self._serve(monitor)
+            self.servers.serve(self, monitor)
             self._reloader.start()
             log.info("listening for: %s", ", ".join(self.models.words))
             if self.config.audio.source == "none" and self._source is None:
@@ -199,7 +185,7 @@ class Service:
                 self._once.stop()
             if self._playback is not None:
                 self._playback.stop(GRACE_S)
-            self._close_servers()
+            self.servers.close()
             self._notifier.close()
             log.info("stopped after %.0f s of sound", self.stats.audio_s)
 
@@ -287,8 +273,7 @@ class Service:
                 log.warning("[%s] changed: that takes a restart of the daemon", name)
         if "audio" in fixed:
             config = replace(config, audio=self.config.audio)
-        for server in self._servers.values():
-            server.renew()
+        self.servers.renew()
         self.sinks.change(config.actions, _words_of(config))
         self._wanted, self._latest = config, models
         self._loaded = _Loaded(config, models, detector, gate)
@@ -327,51 +312,6 @@ class Service:
     def _status(self) -> str:
         """One line for `systemctl status`."""
         return "listening for " + ", ".join(self.models.words)
-
-    def _started_hub(self) -> Hub:
-        """Return the thread for servers; started when first asked for."""
-        if self._hub is None:
-            self._hub = Hub()
-            self._hub.start()
-        return self._hub
-
-    def _serve(self, monitor: Monitor | None) -> None:
-        """Open the ports that the configuration names."""
-        if self.config.metrics is not None:
-            from wakeword.daemon.metrics_page import MetricsServer
-
-            self._open("metrics", MetricsServer(self.config.metrics, self))
-        if self.config.wyoming is not None:
-            from wakeword.daemon.announce import announce, can_announce
-            from wakeword.daemon.wyoming_server import WyomingServer
-
-            self._open("wyoming", WyomingServer(self.config.wyoming, lambda: self.models))
-            if why := can_announce(self.config.wyoming):
-                log.info("wyoming is not announced: %s", why)
-            else:
-                port = self.port("wyoming")
-                self._started_hub().spawn(announce(self.config.wyoming, port, self.clock))
-
-        if self.config.web is not None and monitor is not None:
-            from wakeword.web.server import WebServer
-
-            self._open("web", WebServer(self.config.web, self, monitor))
-
-    def _open(self, name: str, server: Port) -> None:
-        """Start one server in the hub."""
-        try:
-            self._started_hub().call(server.open())
-        except OSError as exc:
-            raise ConfigError(f"[{name}] address: cannot be served at ({exc.strerror})") from exc
-        self._servers[name] = server
-        log.info("%s at %s port %d", name, server.host, server.port)
-
-    def _close_servers(self) -> None:
-        """Close the ports, and the thread behind them."""
-        if self._hub is not None:
-            for server in self._servers.values():
-                self._hub.call(server.close())
-            self._hub.stop()
 
 
 def _gate(config: DaemonConfig) -> SpeechGate | None:

@@ -138,7 +138,7 @@ class WebServer(Port):
         """Tell every open page something; from any thread."""
         if self.feeds:
             text = f"event: {kind}\ndata: {json.dumps(fields, separators=(',', ':'))}\n\n"
-            self.service.post(self._send, text)
+            self.service.servers.hub().post(self._send, text)
 
     def _send(self, text: str) -> None:
         for feed in list(self.feeds):
