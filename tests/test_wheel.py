@@ -110,6 +110,9 @@ def test_wheel_carries_types_licence_and_training_settings(names: list[str]) -> 
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
     assert "wakeword_train/data/splits.tsv" in names
     assert "wakeword_train/recipes/computer_jarvis.toml" in names
+    page = {f.name for f in (ROOT / "wakeword" / "web" / "page").iterdir()}
+    assert {f"wakeword/web/page/{name}" for name in page} <= set(names)
+    assert "index.html" in page
 
 
 def test_models_ship_and_are_small(wheel: Path) -> None:

@@ -7,15 +7,17 @@ import json
 import os
 import re
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from wakeword.daemon.config import read_config
 from wakeword.daemon.settings import WordConfig
 from wakeword.errors import ConfigError
+from wakeword.files import beside
 
 __all__ = ["set_device", "set_threshold"]
+
+NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)
 
 
 def set_threshold(path: Path, word: str, value: float) -> None:
@@ -112,25 +114,19 @@ def _inserted(text: str, keys: tuple[str, ...], value: float | str) -> str:
 
 
 def _replace(path: Path, text: str) -> None:
-    """Write a configuration beside its name, check it there, and rename it."""
-    partial = None
+    """Write a configuration beside its name, check it there, and let it take its place."""
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-        partial = Path(name)
-        with os.fdopen(handle, "wb") as file:
-            file.write(text.encode("utf-8"))
-            file.flush()
-            os.fsync(file.fileno())
-        shutil.copymode(path, partial)
-        with contextlib.suppress(OSError, AttributeError):  # only root may, and need not
-            os.chown(partial, path.stat().st_uid, path.stat().st_gid)
-        read_config(partial)
-        partial.replace(path)
+        with beside(path) as partial:
+            with os.fdopen(os.open(partial, NEW, 0o600), "wb") as file:
+                file.write(text.encode("utf-8"))
+                file.flush()
+                os.fsync(file.fileno())
+            shutil.copymode(path, partial)
+            with contextlib.suppress(OSError, AttributeError):  # only root may, and need not
+                os.chown(partial, path.stat().st_uid, path.stat().st_gid)
+            read_config(partial)
     except OSError as exc:
         raise ConfigError(
             f"{path}: cannot be changed ({exc.strerror}); let it lie in a folder where this "
             "program may write, or change it by hand"
         ) from exc
-    finally:
-        if partial is not None:
-            partial.unlink(missing_ok=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from wakeword.daemon.settings import WebConfig
 from wakeword.errors import ConfigError
+from wakeword.files import beside
 
 __all__ = [
     "bearer",
@@ -157,14 +158,10 @@ def read_token(path: Path) -> str:
 
 
 def _make(path: Path) -> None:
-    """Write a new token that only we can read; never over a file that is there."""
+    """Write a new token that only we can read."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    partial = path.with_name(f".{path.name}.part")
-    partial.unlink(missing_ok=True)
-    try:
+    with beside(path) as partial:
+        partial.unlink(missing_ok=True)
         handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(handle, "w", encoding="ascii") as file:
             file.write(secrets.token_urlsafe(32) + "\n")
-        partial.rename(path)
-    finally:
-        partial.unlink(missing_ok=True)

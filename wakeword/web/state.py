@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import platform
 from collections import Counter
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import wakeword
 from wakeword.daemon.config import read_config
 from wakeword.errors import WakewordError
 from wakeword.shelf import read_table
@@ -33,7 +33,7 @@ def state_of(server: WebServer) -> dict[str, Any]:
             written["trouble"] = str(exc)
     in_force = service.models.threshold_of()
     return {
-        "version": _version(),
+        "version": wakeword.__version__,
         "token": server.token is not None,
         "words": [
             {
@@ -85,7 +85,7 @@ def status_of(server: WebServer) -> dict[str, Any]:
         ],
         "pages": len(server.feeds),
         "versions": {
-            "wakeword": _version(),
+            "wakeword": wakeword.__version__,
             "Python": platform.python_version(),
             "system": f"{platform.system()} {platform.machine()}",
         },
@@ -100,11 +100,3 @@ def recordings_of(root: Path) -> list[dict[str, Any]]:
         {"phrase": phrase, "speaker": speaker, "count": count}
         for (phrase, speaker), count in sorted(counts.items())
     ]
-
-
-def _version() -> str:
-    """Our own; there is none in a checkout that is not installed."""
-    try:
-        return version("wakeword")
-    except PackageNotFoundError:
-        return "a checkout"
