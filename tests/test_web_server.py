@@ -27,6 +27,7 @@ from wakeword.daemon.config import read_config
 from wakeword.errors import ConfigError
 from wakeword.shelf import read_table
 from wakeword.sinks.clips import write_clip
+from wakeword.web import server
 from wakeword.web.server import BEHIND, BODY_BYTES, CONNECTIONS, HEAD_BYTES
 
 TOKEN = "t" * 40
@@ -551,9 +552,27 @@ def test_while_samples_are_recorded_words_do_nothing(tmp_path: Path) -> None:
         assert daemon.json("/api/detections")["detections"][-1]["why_not"] == ""
 
 
+def test_a_recording_whose_page_was_closed_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "ABANDONED_S", 0.01)
+    plan = {"do": "start", "phrase": "computer", "speaker": "me", "count": 1}
+    with Daemon(tmp_path) as daemon:
+        with Stream(daemon) as page, Stream(daemon) as other:
+            page.until(b"retry")
+            other.until(b"retry")
+            daemon.json("/api/record", plan)
+            other.wire.close()
+            until(lambda: len(daemon.server.feeds) == 1, "one to go")
+            assert daemon.server.recorder.state()["running"]
+        until(lambda: not daemon.server.recorder.state()["running"], "the end")
+        assert not daemon.server.monitor.hold
+
+
 def test_ordinary_sound_is_recorded_in_pieces(tmp_path: Path) -> None:
     with Daemon(tmp_path) as daemon:
         daemon.json("/api/record", {"do": "start", "phrase": "", "speaker": "hall", "count": 1})
+        assert not daemon.server.monitor.hold  # nobody says the word, or means it
         for _ in range(31):
             daemon.say(HISS[:16_000])
             until(lambda: daemon.server.recorder._chunks.qsize() < 100, "recording")

@@ -156,6 +156,7 @@ class Record(Json):
             device = self.server.service.config.audio.device
             name = "default microphone" if device is None else str(device)
             await self.in_files(recorder.start, plan, name)
+            self.server.look_back()
         else:
             raise HTTPError(400, reason=f"do: need start, {', '.join(ANSWERS)}")
         self.give(recorder.state())

@@ -57,7 +57,7 @@ class Monitor:
         tell: takes a message, (kind, fields), and returns at once.
         watched: whether anybody looks; if not, no picture is made.
         tap: takes every chunk while samples are recorded; must return at once.
-        hold: words are heard, and nothing is done: samples of them are being recorded.
+        hold: words are heard, and nothing is done: samples of one are being recorded.
     """
 
     def __init__(self) -> None:

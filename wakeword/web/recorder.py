@@ -63,7 +63,7 @@ class Recorder:
 
     Args:
         root: the folder, laid out as `wakeword record` does and ``--positives`` takes it.
-        monitor: gives the sound; while samples are recorded no action is run.
+        monitor: gives the sound; while samples of a word are recorded no action is run.
         tell: takes what the page is to show, from any thread.
     """
 
@@ -114,7 +114,7 @@ class Recorder:
         self._thread = threading.Thread(
             target=self._run, args=(plan, shelf, device), name="record", daemon=True
         )
-        self._monitor.hold = True
+        self._monitor.hold = bool(plan.phrase)
         self._monitor.tap = self._hear
         self._thread.start()
 
@@ -134,6 +134,12 @@ class Recorder:
                 return
             except queue.Full:
                 self._chunks.get_nowait()
+
+    def abandon(self) -> None:
+        """Nobody looks any more: end what needs somebody, for until then words do nothing."""
+        if self._state["running"] and self._state["phrase"]:
+            log.info("recording: ended, because its page was closed")
+            self.stop()
 
     def close(self) -> None:
         """End, and wait until the last clip is on the disk."""

@@ -34,6 +34,7 @@ BUFFER_BYTES = 65_536
 IDLE_S = 30.0  # for a whole head, and between requests
 BODY_S = 10.0
 BEHIND = 100  # messages, 10 s of sound, that a page may be behind before it is cut off
+ABANDONED_S = 60.0  # without an open page, after which samples are no longer recorded
 
 log = logging.getLogger("wakeword")
 
@@ -156,6 +157,15 @@ class WebServer(Port):
         """A page has gone."""
         self.feeds.discard(feed)
         self.monitor.watched = bool(self.feeds)
+        self.look_back()
+
+    def look_back(self) -> None:
+        """See in a minute whether anybody is there who waits for what is recorded."""
+        asyncio.get_running_loop().call_later(ABANDONED_S, self._abandon)
+
+    def _abandon(self) -> None:
+        if not self.feeds:
+            self.recorder.abandon()
 
 
 def _bound(host: str, port: int) -> list[socket.socket]:

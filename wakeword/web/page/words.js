@@ -175,7 +175,7 @@ function nearest(rows) {
 }
 
 function percent(value) {
-  return `${(100 * value).toFixed(value < 0.0995 ? 1 : 0)} %`;
+  return `${(100 * value).toFixed(value < 0.0995 ? 1 : 0)}\u00a0%`;
 }
 
 function plain(value) {
@@ -183,7 +183,7 @@ function plain(value) {
 }
 
 function perHour(value) {
-  return `${plain(value)} / h`;
+  return `${plain(value)}\u00a0/\u00a0h`;
 }
 
 function said(row, say) {
@@ -197,8 +197,11 @@ function range(row, say) {
   return row.bound === "least" ? `from ${say(row.low)}` : `${say(row.low)} to ${say(row.high)}`;
 }
 
-function name(row) {
+function name(row, say) {
   const short = row.name.replace(/^test, /, "");
+  if (say !== percent && NAMES[short]) { // the word was heard so, the rest was not
+    return NAMES.all;
+  }
   return NAMES[short] ?? short.replace(/^clean, /, "");
 }
 
@@ -206,7 +209,7 @@ function figure(title, row, say, of) {
   const box = element("div");
   const where = row.bound ? `, at ${row.at}` : "";
   box.append(
-    element("small", title === "Missed" ? `${title}, ${name(row)}` : title),
+    element("small", title === "Missed" ? `${title}, ${name(row, say)}` : title),
     element("b", said(row, say)),
     element("small", `${range(row, say)}; ${row.events} ${of}${where}`),
   );
@@ -226,7 +229,7 @@ function rowsOf(title, rows, say) {
     const line = body.insertRow();
     const trials = say === percent ? row.trials : `${row.trials.toFixed(2)} h`;
     line.append(
-      element("td", name(row)),
+      element("td", name(row, say)),
       element("td", said(row, say), "number"),
       element("td", range(row, say), "number"),
       element("td", `${row.events} of ${trials}`, "number"),
