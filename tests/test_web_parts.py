@@ -11,7 +11,9 @@ import signal
 import subprocess
 import sys
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -23,13 +25,14 @@ from wakeword.bundle import Bundle, read_bundle
 from wakeword.cli import _parser, main
 from wakeword.daemon.ring import Ring
 from wakeword.daemon.service import Service
-from wakeword.errors import ConfigError
+from wakeword.errors import ConfigError, DeviceError
 from wakeword.intervals import rate_interval, share_interval
 from wakeword.sinks.event import Event
 from wakeword.sources import Chunk
 from wakeword.web.command import config_of, paced
 from wakeword.web.figures import figures, read_report
 from wakeword.web.memory import LENGTH, LINES, LogMemory
+from wakeword.web.microphones import microphones
 from wakeword.web.monitor import AFTER, BEFORE, COLUMN, KEPT, Monitor
 
 # ---- figures
@@ -85,8 +88,6 @@ def bundle_of(*points: tuple[str, float, int, int]) -> Bundle:
          "hours": 1.0 if ", noise" in name else 3.0}
         for name, at, misses, alarms in points
     ]  # fmt: skip
-    from dataclasses import replace
-
     return replace(BUNDLE, operating_points={"computer": rows})
 
 
@@ -152,6 +153,33 @@ def test_only_the_report_of_this_very_model_is_taken(tmp_path: Path) -> None:
     assert read_report(bundle) == REPORT
     beside.write_text(" " * 4_000_001)
     assert read_report(bundle) is None
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "mine-evaluation.json").write_text(json.dumps(REPORT))
+    assert read_report(bundle, tmp_path / "elsewhere") == REPORT
+
+
+# ---- microphones
+
+
+def fresh(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> Any:
+    """List the microphones as a program in place of Python says."""
+    program = folder / "python"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+    return microphones(SimpleNamespace(sounddevice=None))  # type: ignore[arg-type] # all it asks for
+
+
+def test_a_process_of_its_own_looks_for_microphones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = '{"index": 3, "name": "USB \\u00fc", "api": "ALSA", "channels": 1, "default": true}'
+    script = f"test \"$*\" = '-m wakeword devices --json' && printf '%s\\n' '{row}'"
+    assert fresh(tmp_path, monkeypatch, script) == [
+        {"name": "USB ü", "api": "ALSA", "default": True}
+    ]
+    with pytest.raises(DeviceError, match="no PortAudio"):
+        fresh(tmp_path, monkeypatch, "echo no PortAudio >&2; exit 1")
 
 
 # ---- what is seen of the sound

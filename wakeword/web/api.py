@@ -53,7 +53,8 @@ class Figures(Json):
             raise HTTPError(400, reason="threshold: need a number") from None
         for bundle, words in self.server.service.models.bundles:
             if word in words:
-                report = await self.in_files(read_report, bundle)
+                path = self.server.service.path
+                report = await self.in_files(read_report, bundle, path.parent if path else None)
                 self.give(await self.in_files(figures, bundle, word, threshold, report))
                 return
         raise HTTPError(404, reason="no such word")

@@ -29,13 +29,17 @@ TINY = 1e-9
 Row = dict[str, Any]
 
 
-def read_report(bundle: Bundle) -> Mapping[str, Any] | None:
-    """Return the report beside a bundle; None where there is none, or it is about another model."""
-    for ending in ("report", "evaluation"):
-        path = bundle.path.with_name(f"{bundle.name}-{ending}.json")
-        report = _read(path)
-        if report is not None and report.get("sha256") == bundle.sha256:
-            return report
+def read_report(bundle: Bundle, folder: Path | None = None) -> Mapping[str, Any] | None:
+    """Return the report beside a bundle, or in another folder.
+
+    Returns:
+        None where there is none, or it is about another model.
+    """
+    for place in (bundle.path.parent, folder):
+        for ending in ("report", "evaluation"):
+            report = None if place is None else _read(place / f"{bundle.name}-{ending}.json")
+            if report is not None and report.get("sha256") == bundle.sha256:
+                return report
     return None
 
 

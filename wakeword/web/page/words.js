@@ -162,7 +162,7 @@ function showFigures(found, place) {
   scroll.append(rowsOf("Missed", found.misses, percent), rowsOf("False alarms per hour", found.alarms, plain));
   details.append(scroll);
   const basis = found.basis === "report"
-    ? `From the report beside the bundle: ${found.tested}. Ranges: exact 95 % intervals.`
+    ? `From its report${found.tested && `: ${found.tested}`}. Ranges: exact 95 % intervals.`
     : "The bundle was measured at one threshold only: elsewhere these are bounds. Ranges: exact 95 % intervals.";
   details.append(element("p", basis, "soft"));
   place.append(details);
