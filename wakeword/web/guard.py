@@ -29,6 +29,7 @@ __all__ = [
 SHORTEST = 20  # characters of a token that somebody chose; ours have 43
 TOKEN_BYTES = 1024
 HOST = re.compile(r"(?:\[([0-9a-fA-F:.]{2,45})\]|([A-Za-z0-9_.-]{1,253}))(?::[0-9]{1,5})?")
+CLOSED = getattr(os, "O_CLOEXEC", 0)  # Windows has none, and no modes
 FOREIGN = {"cross-site", "same-site"}
 
 
@@ -137,13 +138,17 @@ def read_token(path: Path) -> str:
     try:
         if not path.exists():
             _make(path)
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        handle = os.open(path, os.O_RDONLY | CLOSED)
         with os.fdopen(handle, "rb") as file:
             mode = os.fstat(file.fileno()).st_mode
             content = file.read(TOKEN_BYTES + 1)
     except OSError as exc:
         raise ConfigError(f"token_file={path}: cannot be read or written ({exc.strerror})") from exc
-    if mode & 0o077 and str(path.parent) != os.environ.get("CREDENTIALS_DIRECTORY"):
+    if (
+        os.name == "posix"
+        and mode & 0o077
+        and str(path.parent) != os.environ.get("CREDENTIALS_DIRECTORY")
+    ):
         raise ConfigError(f"token_file={path}: others may read it; chmod 600 {path}")
     try:
         token = content.decode("ascii").strip()
@@ -162,6 +167,6 @@ def _make(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with beside(path) as partial:
         partial.unlink(missing_ok=True)
-        handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | CLOSED, 0o600)
         with os.fdopen(handle, "w", encoding="ascii") as file:
             file.write(secrets.token_urlsafe(32) + "\n")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["find_clip", "judge", "review_of"]
 
-MOST = 500  # clips on a page, the newest
+MOST = 300  # clips on a page, of those with a label and of those without; the newest
 
 
 def review_of(service: Service) -> dict[str, Any]:
@@ -21,9 +21,11 @@ def review_of(service: Service) -> dict[str, Any]:
     if config is None:
         return {"folder": None, "clips": [], "in_all": 0, "enough": ENOUGH, "advice": []}
     clips = clips_in(Path(config.folder))
+    shown = [c for c in clips if not c.label][-MOST:] + [c for c in clips if c.label][-MOST:]
+    shown.sort(key=lambda clip: clip.at, reverse=True)
     return {
         "folder": config.folder,
-        "clips": [_clip(clip) for clip in reversed(clips[-MOST:])],
+        "clips": [_clip(clip) for clip in shown],
         "in_all": len(clips),
         "enough": ENOUGH,
         "advice": [_advice(one, service.models.threshold_of()) for one in advise(clips)],
