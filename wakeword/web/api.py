@@ -149,12 +149,15 @@ class Record(Json):
         if do in ANSWERS:
             recorder.answer(do)
         elif do == "start":
+            service = self.server.service
+            if service.config.audio.source == "none" and not service.has_source:
+                raise ConfigError("this daemon has no microphone of its own to record with")
             plan = Plan(
                 field(asked, "phrase", str, high=NAME).strip(),
                 field(asked, "speaker", str, low=1, high=NAME).strip(),
                 int(field(asked, "count", int, low=1, high=500)),
             )
-            device = self.server.service.config.audio.device
+            device = service.config.audio.device
             name = "default microphone" if device is None else str(device)
             await self.in_files(recorder.start, plan, name)
             self.server.look_back()
