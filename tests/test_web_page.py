@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from tests.daemon_kit import PATIENCE_S, until
 from tests.test_sources import device
@@ -290,6 +291,26 @@ def test_the_token_is_asked_for_and_signing_out_asks_again(browser: Any, tmp_pat
         page.get_by_role("button", name="Sign out").click()
         page.wait_for_url("**/login")
         page.close()
+
+
+def test_by_tls_a_browser_signs_in_and_is_told_all(browser: Any, tmp_path: Path) -> None:
+    own = trustme.CA().issue_cert("localhost")
+    own.private_key_pem.write_to_path(tmp_path / "key.pem")
+    own.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+    more = 'token_file = "token"\ncert_file = "cert.pem"\nkey_file = "key.pem"\n'
+    with Daemon(tmp_path, CONFIG + more) as daemon:
+        context = browser.new_context(ignore_https_errors=True)
+        page = context.new_page()
+        page.goto(f"https://localhost:{daemon.port}/")
+        page.get_by_label("Token").fill((tmp_path / "token").read_text().strip())
+        page.get_by_role("button", name="Sign in").click()
+        page.locator(".word").first.wait_for()
+        (cookie,) = context.cookies()
+        assert (cookie["secure"], cookie["httpOnly"], cookie["sameSite"]) == (True, True, "Strict")
+        until(lambda: daemon.server.feeds, "connecting")
+        daemon.say(DEMO[:48_000])
+        page.locator("#heard li").wait_for()
+        context.close()
 
 
 def test_a_daemon_that_comes_back_is_found_again(browser: Any, tmp_path: Path) -> None:
