@@ -1,7 +1,7 @@
 # make demo   hear the shipped word in the shipped recording (installs the runtime only, into .venv)
 # make test   lint, types and tests (installs everything developers need, into .venv-dev)
 # make lint   lint, types, known bad habits and requirements alone
-# make audit  known weaknesses of the libraries (needs the network)
+# make audit  known weaknesses of the daemon's libraries (asks pypi.org)
 # make test-tflite-runtime  the tests of the engine on tflite-runtime (Python 3.10 or 3.11, numpy 1)
 # make model  train the shipped models again (long; needs recordings and VOICES=DIR: README, "A word of your own")
 # make clean  remove what the others made
@@ -12,12 +12,14 @@ PYTHON ?= python3
 VENV ?= .venv
 DEV_VENV ?= .venv-dev
 OLD_VENV ?= .venv-tflite-runtime
+AUDIT_VENV ?= .venv-audit
 MODELS ?= computer_jarvis alexa
 RECORDING ?= wakeword/demo/computer.flac
 
 # Written last, so a half-made environment is made anew; named by the interpreter, so for another one it
 # is made anew too. When only pyproject.toml has changed, it is brought up to date.
 STAMP = installed-$(notdir $(PYTHON))
+comma := ,
 
 .PHONY: demo test test-tflite-runtime lint audit model clean
 .DELETE_ON_ERROR:
@@ -41,10 +43,11 @@ lint: $(DEV_VENV)/$(STAMP)
 	$(DEV_VENV)/bin/bandit --quiet --configfile pyproject.toml --recursive wakeword train firmware_export bench
 	$(DEV_VENV)/bin/pip check
 
-# Known weaknesses of what is installed: asks pypi.org, so it is no part of the tests.
-audit: $(DEV_VENV)/$(STAMP)
+# Known weaknesses of what the daemon is installed with: asks pypi.org, so it is no part of the tests.
+audit: $(AUDIT_VENV)/$(STAMP) $(DEV_VENV)/$(STAMP)
 	$(DEV_VENV)/bin/pip install --quiet 'pip-audit>=2.7,<3'
-	$(DEV_VENV)/bin/pip-audit --local --skip-editable
+	$(AUDIT_VENV)/bin/pip freeze --exclude-editable > $(AUDIT_VENV)/installed.txt
+	$(DEV_VENV)/bin/pip-audit --strict --disable-pip --no-deps --requirement $(AUDIT_VENV)/installed.txt
 
 # Each model is made by the code that made it before: its JSON names the commit. Today's code is
 # `wakeword train RECIPE`.
@@ -59,7 +62,7 @@ model:
 	done
 
 clean:
-	rm -rf $(VENV) $(DEV_VENV) $(OLD_VENV) build dist *.egg-info train/*.egg-info
+	rm -rf $(VENV) $(DEV_VENV) $(OLD_VENV) $(AUDIT_VENV) build dist *.egg-info train/*.egg-info
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find wakeword train firmware_export tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -68,6 +71,9 @@ $(VENV)/$(STAMP): pyproject.toml
 
 $(OLD_VENV)/$(STAMP): pyproject.toml
 	$(call make_venv,$(OLD_VENV),.[tflite-runtime])
+
+$(AUDIT_VENV)/$(STAMP): pyproject.toml
+	$(call make_venv,$(AUDIT_VENV),.[daemon$(comma)vad])
 
 $(DEV_VENV)/$(STAMP): pyproject.toml
 	$(call make_venv,$(DEV_VENV),.[dev])
