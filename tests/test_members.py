@@ -12,7 +12,7 @@ import pytest
 from wakeword.errors import ConfigError
 from wakeword_train.data.pack import Joined
 from wakeword_train.data.windows import FRAMES, Windows
-from wakeword_train.fit import FitConfig
+from wakeword_train.fit import FitConfig, read_losses
 from wakeword_train.models.trigger import PRESETS, TriggerConfig, build, side_by_side
 
 keras = pytest.importorskip("keras", reason="models need the extra `train`")
@@ -90,5 +90,7 @@ def test_a_killed_run_of_members_ends_as_one_that_was_not(
             return np.asarray(state["losses"])
 
     assert not np.array_equal(losses("whole/member-1"), losses("whole/member-2"))
+    both = (losses("whole/member-1") + losses("whole/member-2")) / 2
+    assert read_losses(tmp_path / "whole", every=100) == [round(float(both.mean()), 4)]
     trigger.train_model(replace(recipe, members=1), windows, tmp_path / "alone")
     np.testing.assert_array_equal(losses("whole/member-1"), losses("alone"))

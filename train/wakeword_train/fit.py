@@ -133,9 +133,12 @@ def mask(rng: np.random.Generator, x: NDArray[np.uint16], config: FitConfig) -> 
 
 
 def read_losses(folder: Path, every: int = 100) -> list[float]:
-    """Read the mean loss of each ``every`` batches of a run."""
-    with np.load(folder / "state.npz") as state:
-        losses = state["losses"]
+    """Read the mean loss of each ``every`` batches of a run, over its members if there are any."""
+    runs = []
+    for path in sorted(folder.glob("member-*/state.npz")) or [folder / "state.npz"]:
+        with np.load(path) as state:
+            runs.append(state["losses"])
+    losses = np.mean(runs, axis=0)
     return [round(float(losses[i : i + every].mean()), 4) for i in range(0, len(losses), every)]
 
 

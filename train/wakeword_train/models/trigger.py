@@ -97,12 +97,13 @@ def build(config: TriggerConfig, words: int, features: int = BINS) -> Any:
         raise ConfigError(f"words={words}: need at least 1")
     frames = keras.Input((None, features), name="frames")
     if config.members == 1:
-        probs = layers.Dense(words, activation="sigmoid", name="words")(_tower(config, frames))
+        y = _tower(config, frames)
+        probs = layers.Dense(words, activation="sigmoid", name="words")(y)
         return keras.Model(frames, probs, name="trigger")
-    odds = [
-        layers.Dense(words, name=f"words{tag}")(_tower(config, frames, tag))
-        for tag in member_tags(config)
-    ]
+    odds = []
+    for tag in member_tags(config):
+        y = _tower(config, frames, tag)
+        odds.append(layers.Dense(words, name=f"words{tag}")(y))
     probs = layers.Activation("sigmoid", name="probs")(layers.Average(name="odds")(odds))
     return keras.Model(frames, probs, name="trigger")
 
