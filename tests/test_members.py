@@ -30,7 +30,7 @@ def test_their_log_odds_are_averaged() -> None:
     whole = side_by_side(models, replace(SMALL, members=3))
     x = np.random.default_rng(0).uniform(0, 3, (2, 60, 40)).astype(np.float32)
     each = np.stack([np.asarray(model(x), np.float64) for model in models])
-    assert each.std(axis=0).min() > 0.01  # they differ
+    assert each.std(axis=0).max() > 0.02  # they differ
     wanted = 1 / (1 + np.exp(-np.log(each / (1 - each)).mean(axis=0)))
     np.testing.assert_allclose(whole(x), wanted, atol=1e-6)  # float32
 
