@@ -8,6 +8,7 @@ __all__ = [
     "ConfigError",
     "DeviceError",
     "ExportError",
+    "TextError",
     "WakewordError",
 ]
 
@@ -22,6 +23,10 @@ class ConfigError(WakewordError):
 
 class AudioFormatError(WakewordError):
     """Audio that cannot be read or is not what the caller promised."""
+
+
+class TextError(WakewordError):
+    """Text that a model cannot take: empty, too long, or of symbols it does not know."""
 
 
 class BundleError(WakewordError):
