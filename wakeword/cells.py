@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from wakeword.errors import ConfigError
 
-__all__ = ["GRU", "LSTM", "SimpleGRU", "SimpleRNN", "sigmoid"]
+__all__ = ["GRU", "LSTM", "SimpleGRU", "SimpleRNN", "hard_sigmoid", "sigmoid"]
 
 Array = NDArray[Any]
 
@@ -33,6 +33,17 @@ def sigmoid(x: Array) -> Array:
     """
     small = np.exp(-np.abs(x))  # in [0, 1]
     return np.asarray(np.where(x >= 0, 1, small) / (1 + small))
+
+
+def hard_sigmoid(x: Array) -> Array:
+    """Straight-line sigmoid of Keras 2, whose files often ask for it: 0.2 x + 0.5 within [0, 1].
+
+    Keras 3 has slope 1/6 under the same name.
+
+    >>> hard_sigmoid(np.array([-3.0, 0.0, 1.0])).tolist()
+    [0.0, 0.5, 0.7]
+    """
+    return np.asarray(np.clip(x.dtype.type(0.2) * x + x.dtype.type(0.5), 0, 1))
 
 
 def _check(name: str, array: Array, shape: tuple[int, ...]) -> None:
@@ -233,6 +244,7 @@ class LSTM:
         recurrent: Ui, Uf, Uc, Uo, shape (H, 4 H).
         bias: bi, bf, bc, bo, shape (4 H,).
         peephole: pi, pf, po, shape (3, H), or None (all zero).
+        gate: s(), :func:`sigmoid` or :func:`hard_sigmoid`.
 
     Raises:
         ConfigError: the shapes do not fit.
@@ -251,6 +263,7 @@ class LSTM:
     recurrent: Array
     bias: Array
     peephole: Array | None = None
+    gate: Callable[[Array], Array] = sigmoid
 
     def __post_init__(self) -> None:
         units = self.units
@@ -276,8 +289,8 @@ class LSTM:
         i, f, new, o = np.split(x @ self.kernel + h @ self.recurrent + self.bias, 4, axis=-1)
         if self.peephole is not None:
             i, f = i + self.peephole[0] * c, f + self.peephole[1] * c
-        c = sigmoid(f) * c + sigmoid(i) * np.tanh(new)
+        c = self.gate(f) * c + self.gate(i) * np.tanh(new)
         if self.peephole is not None:
             o = o + self.peephole[2] * c
-        h = sigmoid(o) * np.tanh(c)
+        h = self.gate(o) * np.tanh(c)
         return h, (h, c)

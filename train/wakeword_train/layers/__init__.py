@@ -1,0 +1,21 @@
+"""Layers that run over a sequence or one step at a time, with the same result.
+
+``layer(x, mask=mask)`` on a sequence equals a loop of ``step(x, state)``, which equals the numpy
+cell that ``cell()`` gives and the TFLite step made of it. ``streamable`` says whether a layer can
+do so at all: a bidirectional one needs the whole sequence first.
+"""
+
+from wakeword_train.layers.attention import AdditiveAttention
+from wakeword_train.layers.recurrent import GRU, LSTM, Recurrent, SimpleGRU, SimpleRNN
+from wakeword_train.layers.stack import Bidirectional, Stack
+
+__all__ = [
+    "GRU",
+    "LSTM",
+    "AdditiveAttention",
+    "Bidirectional",
+    "Recurrent",
+    "SimpleGRU",
+    "SimpleRNN",
+    "Stack",
+]
