@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from wakeword_train.checkpoints import Checkpoints, Model
+from wakeword_train.checkpoints import Checkpoints, Model, asking
 
 pytest.importorskip("tensorflow")
 
@@ -28,7 +28,7 @@ def test_the_latest_of_the_best_averages_is_kept_also_after_a_break() -> None:
         return next(missed)
 
     def begin() -> Checkpoints:
-        return Checkpoints(model, 1, check)
+        return Checkpoints(model, asking(model, 1, check))
 
     kept = begin()
     for value in (1.0, 2.0, 3.0):
@@ -53,7 +53,7 @@ def test_without_a_check_the_last_average_is_kept() -> None:
     import keras
 
     model = keras.Sequential([keras.Input((None, 40)), keras.layers.Dense(1)])
-    kept = Checkpoints(model, 1, None)
+    kept = Checkpoints(model, asking(model, 1, None))
     assert kept.weights is None
     for value in (1.0, 2.0):
         _set(model, value)

@@ -12,7 +12,8 @@ import pytest
 from wakeword.errors import ConfigError
 from wakeword_train.data.pack import Joined
 from wakeword_train.data.windows import FRAMES, Windows
-from wakeword_train.fit import FitConfig, read_losses
+from wakeword_train.fit import FitConfig
+from wakeword_train.loop import read_losses
 from wakeword_train.models.trigger import PRESETS, TriggerConfig, build, side_by_side
 
 keras = pytest.importorskip("keras", reason="models need the extra `train`")

@@ -14,7 +14,8 @@ from tests.zoo_cases import CASES, WORDS, ZooCase, stream_trigger
 from wakeword.errors import ConfigError
 from wakeword.model import open_model
 from wakeword_train.data.windows import FRAMES, Windows
-from wakeword_train.fit import FitConfig, fit, read_losses
+from wakeword_train.fit import FitConfig, fit
+from wakeword_train.loop import read_losses
 from wakeword_train.models.trigger import (
     PRESETS,
     TriggerConfig,

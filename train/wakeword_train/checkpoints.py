@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Check", "Checkpoints", "Model"]
+__all__ = ["Check", "Checkpoints", "Model", "Weights", "asking"]
 
 Weights = list[NDArray[Any]]
 # From features (B, T, 40) to probabilities (B, T // stride, words).
@@ -21,19 +21,16 @@ class Checkpoints:
 
     Args:
         model: of Keras.
-        words: its first heads, which are checked.
-        check: tells what an average misses; without it the last average is kept.
+        ask: tells what a model with other weights misses; without it the last average is kept.
     """
 
-    def __init__(self, model: Any, words: int, check: Check | None) -> None:
+    def __init__(self, model: Any, ask: Callable[[Weights], float] | None) -> None:
         self.model = model
-        self.words = words
-        self.check = check
+        self.ask = ask
         self.fewest = np.inf
         self._count = 0
         self._average: Weights | None = None
         self._best: Weights | None = None
-        self._told: Any = None
 
     @property
     def weights(self) -> Weights | None:
@@ -51,11 +48,15 @@ class Checkpoints:
                 a + (n - a) * (1 / self._count) for a, n in zip(self._average, now, strict=True)
             ]
 
+    def forget(self) -> None:
+        """Drop the average; what was best stays."""
+        self._count, self._average = 0, None
+
     def look(self) -> float | None:
         """Check the average and keep it if none before it missed fewer; tell what it misses."""
-        if self.check is None or self._average is None:
+        if self.ask is None or self._average is None:
             return None
-        missed = self.check(self._model_of(self._average))
+        missed = self.ask(self._average)
         if missed <= self.fewest:  # later is better where they are equal: it averages more
             self.fewest, self._best = missed, self._average
         return missed
@@ -77,20 +78,28 @@ class Checkpoints:
         self._best = [state[f"b{i}"] for i in indices] if "b0" in state else None
         self.fewest = float(state["fewest"]) if "fewest" in state else np.inf
 
-    def _model_of(self, weights: Weights) -> Model:
-        """Give the model with other weights as a function, its own left as they are."""
-        import tensorflow as tf
 
-        model = self.model
-        if self._told is None:
+def asking(model: Any, words: int, check: Check | None) -> Callable[[Weights], float] | None:
+    """Let a check judge other weights of a trigger model, whose own are left as they are.
 
-            @tf.function(reduce_retracing=True)
-            def told(trained: Any, others: Any, x: Any) -> Any:
-                x = tf.cast(x, tf.float32) / 256.0
-                return model.stateless_call(trained, others, x, training=False)[0]
+    Args:
+        model: of Keras.
+        words: its first heads, which are checked.
+        check: what to ask, if anything.
+    """
+    if check is None:
+        return None
+    import tensorflow as tf
 
-            self._told = told
+    @tf.function(reduce_retracing=True)
+    def told(trained: Any, others: Any, x: Any) -> Any:
+        x = tf.cast(x, tf.float32) / 256.0
+        return model.stateless_call(trained, others, x, training=False)[0]
+
+    def ask(weights: Weights) -> float:
         by_id = {id(v): w for v, w in zip(model.variables, weights, strict=True)}
         trained = [tf.constant(by_id[id(v)]) for v in model.trainable_variables]
         others = [tf.constant(by_id[id(v)]) for v in model.non_trainable_variables]
-        return lambda x: np.asarray(self._told(trained, others, tf.constant(x)))[:, :, : self.words]
+        return check(lambda x: np.asarray(told(trained, others, tf.constant(x)))[:, :, :words])
+
+    return ask

@@ -34,6 +34,10 @@ def progress_line() -> Callable[[str, int, int], None]:
 
 
 def _train(argv: Sequence[str]) -> int:
+    if any(word.partition("=")[0] == "--recipe" for word in argv):
+        from wakeword_train.sequence import command
+
+        return command.main(argv, progress_line())
     from wakeword_train import train_command
 
     return train_command.main(argv, progress_line())

@@ -6,10 +6,8 @@ that was killed goes on to the weights it would have reached.
 
 from __future__ import annotations
 
-import io
 import logging
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,13 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wakeword.errors import ConfigError
-from wakeword_train.checkpoints import Check, Checkpoints
+from wakeword_train.checkpoints import Check, Checkpoints, asking
 from wakeword_train.crew import ALONE, Crew
 from wakeword_train.data.pack import Joined
 from wakeword_train.data.windows import FRAMES, Windows
 from wakeword_train.events import Events
+from wakeword_train.loop import TELL_EVERY, Progress, loop, read_state
 
-__all__ = ["FitConfig", "draw_batch", "fit", "mask", "read_losses", "targets"]
+__all__ = ["FitConfig", "draw_batch", "fit", "mask", "targets"]
 
 log = logging.getLogger(__name__)
 
@@ -132,16 +131,6 @@ def mask(rng: np.random.Generator, x: NDArray[np.uint16], config: FitConfig) -> 
     return x
 
 
-def read_losses(folder: Path, every: int = 100) -> list[float]:
-    """Read the mean loss of each ``every`` batches of a run, over its members if there are any."""
-    runs = []
-    for path in sorted(folder.glob("member-*/state.npz")) or [folder / "state.npz"]:
-        with np.load(path) as state:
-            runs.append(state["losses"])
-    losses = np.mean(runs, axis=0)
-    return [round(float(losses[i : i + every].mean()), 4) for i in range(0, len(losses), every)]
-
-
 def _loss(
     y: Any, p: Any, mask: Any, words: int, negative: Any, config: FitConfig
 ) -> Any:  # tensors (B, S, W)
@@ -181,7 +170,7 @@ def fit(
     seed: int,
     folder: Path,
     check: Check | None = None,
-    progress: Callable[[int, int, float], None] = lambda *_: None,
+    progress: Progress = lambda *_: None,
     crew: Crew = ALONE,
 ) -> None:
     """Train ``model`` in place; its weights end as an average over the last part of the run.
@@ -199,7 +188,7 @@ def fit(
         folder: where ``state.npz`` is kept between interrupts; of several workers only the chief
             writes and reads it.
         check: what to choose between averages by; see `wakeword_train.checkpoints`.
-        progress: called with (batch, batches, mean loss) now and then.
+        progress: told of the run now and then.
         crew: who trains; all with the same model, windows and settings.
 
     Raises:
@@ -237,25 +226,12 @@ def fit(
         probs = model(tf.cast(x, tf.float32) / 256.0, training=False)
         return tf.reduce_max(probs[:, :, :words], axis=(1, 2))
 
-    variables = [*model.variables, *optimizer.variables]
-    start, hard = 0, None
-    kept = Checkpoints(model, words, check if crew.chief else None)
-    losses: list[float] = []
-    saved = folder / "state.npz"
+    hard: NDArray[np.int64] | None = None
+    kept = Checkpoints(model, asking(model, words, check if crew.chief else None))
     crew.agree(_look(windows, model, repr((config, seed, words, share))))
-    if before := crew.of_chief(saved.read_bytes() if crew.chief and saved.is_file() else b""):
-        with np.load(io.BytesIO(before)) as state:
-            start = int(state["batch"])
-            for index, variable in enumerate(variables):
-                variable.assign(state[f"v{index}"])
-            losses = state["losses"].tolist()
-            if "hard" in state:
-                hard = state["hard"]
-            kept.restore(state)
-        log.info("going on from batch %d of %d", start, config.batches)
-    events = Events(folder / "events" if crew.chief else None)
     first_averaged = round(config.batches * (1 - config.average_last))
-    for number in range(start, config.batches):
+
+    def train(number: int) -> float:
         along = number / config.batches
         rate = config.rate * min((number + 1) / config.warm_up, 0.5 + 0.5 * np.cos(np.pi * along))
         optimizer.learning_rate.assign(max(rate, config.rate * 0.01))
@@ -265,13 +241,14 @@ def fit(
         y, counted = targets(windows.label[picked], windows.end[picked], heads, stride, config)
         x = mask(rng, windows.take(picked), config)
         pressure = np.float32(low + (high - low) * along)
-        losses.append(float(train_step(x[mine], y[mine], counted[mine], pressure)))
-        if number >= first_averaged:
+        return float(train_step(x[mine], y[mine], counted[mine], pressure))
+
+    def after(done: int, events: Events) -> None:
+        nonlocal hard
+        if done % TELL_EVERY == 0:
+            events.tell(done, rate=optimizer.learning_rate)
+        if done > first_averaged:
             kept.add()
-        done = number + 1
-        if done % 50 == 0:
-            progress(done, config.batches, float(np.mean(losses[-50:])))
-            events.tell(done, loss=np.mean(losses[-50:]), rate=rate)
         if done % config.check_every == 0 or done == config.batches:
             missed = kept.look()
             if missed is not None:
@@ -285,15 +262,27 @@ def fit(
             top = crew.sum(top)
             hard = negatives[np.argsort(-top, kind="stable")[: max(len(negatives) // 20, 1)]]
             log.info("hard negatives score %.3f to %.3f", top.max(), np.sort(top)[-len(hard)])
-        if crew.chief and (done % config.save_every == 0 or done == config.batches):
-            state = {"batch": np.int64(done), "losses": np.asarray(losses)} | {
-                f"v{i}": np.asarray(v) for i, v in enumerate(variables)
-            }
-            if hard is not None:
-                state["hard"] = hard
-            state |= kept.state()
-            partial = folder / f"state.{os.getpid()}.part.npz"
-            np.savez(partial, **state)
-            partial.replace(saved)
+
+    def more() -> dict[str, Any]:
+        return kept.state() | ({} if hard is None else {"hard": hard})
+
+    def restore(state: Mapping[str, NDArray[Any]]) -> None:
+        nonlocal hard
+        hard = state.get("hard")
+        kept.restore(state)
+
+    loop(
+        train,
+        [*model.variables, *optimizer.variables],
+        batches=config.batches,
+        folder=folder,
+        before=crew.of_chief(read_state(folder) if crew.chief else b""),
+        save_every=config.save_every,
+        after=after,
+        more=more,
+        restore=restore,
+        keep=crew.chief,
+        progress=progress,
+    )
     for variable, value in zip(model.variables, kept.weights or (), strict=False):
         variable.assign(value)

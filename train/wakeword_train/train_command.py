@@ -27,6 +27,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="wakeword train",
         description="Make a model that hears a phrase. An interrupted run goes on from there.",
+        epilog="wakeword train --recipe NAME makes a model for other sequences, text above all; "
+        "see wakeword train --recipe NAME --help.",
     )
     parser.add_argument(
         "phrase", nargs="+",

@@ -24,8 +24,8 @@ from wakeword_train.data.near import swallowed
 from wakeword_train.data.pack import Pack, key_of
 from wakeword_train.data.pack_file import read_dev
 from wakeword_train.data.splits import read_splits
-from wakeword_train.fit import read_losses
 from wakeword_train.judge import judge
+from wakeword_train.loop import read_losses
 from wakeword_train.models.trigger import save_weights
 from wakeword_train.recipes.config import Recipe
 from wakeword_train.recipes.parts import conditions_of, hear, said_by, with_words

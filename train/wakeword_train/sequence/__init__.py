@@ -1,0 +1,1 @@
+"""What the recipes for sequence models share: fitting, results and their table, export."""
