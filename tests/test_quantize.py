@@ -197,8 +197,8 @@ def test_the_converter_imports_from_where_this_process_does(
 ) -> None:
     """A checkout on ``sys.path`` alone, as under pytest's ``pythonpath``, is enough."""
     body = """
-(folder / "step.tflite").write_bytes(os.environ["KEPT"].encode())
-(folder / "tensors.json").write_text('{"inputs": ["a"], "outputs": ["b"]}')
+(folder / "float32.tflite").write_bytes(os.environ["KEPT"].encode())
+(folder / "tensors.json").write_text('{"float32": {"inputs": ["a"], "outputs": ["b"]}}')
 """
     fake_converter(tmp_path / "checkout", body, monkeypatch)
     monkeypatch.setenv("KEPT", "the rest of the environment")
@@ -236,5 +236,5 @@ def test_weights_that_do_not_fit_end_in_an_error_that_says_so() -> None:
     weights = draw_weights()
     broken = replace(weights, arrays={**weights.arrays, "head": weights.arrays["head"][:-1]})
     # of the shapes, (1, 12) x (11, 2)
-    with pytest.raises(ExportError, match=r"ended with 1: .*must be equal.*12 and 11"):
+    with pytest.raises(ExportError, match=r"cannot be traced: .*must be equal.*12 and 11"):
         convert(broken, None)

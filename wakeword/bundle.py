@@ -19,7 +19,7 @@ from wakeword.decide import DecisionConfig
 from wakeword.errors import BundleError, ConfigError
 from wakeword.files import beside
 
-__all__ = ["Bundle", "find_bundle", "read_bundle", "shipped", "write_bundle"]
+__all__ = ["Bundle", "find_bundle", "read_bundle", "read_file", "shipped", "write_bundle"]
 
 Kind = Literal["wakeword", "microwakeword"]
 
@@ -128,7 +128,7 @@ def read_bundle(path: str | os.PathLike[str]) -> Bundle:
     if given.suffix not in (".json", ".tflite"):
         raise BundleError(f"{given}: need the .json or the .tflite of a bundle")
     json_path = given.with_suffix(".json")
-    data = parse_json(_read_file(json_path), json_path)
+    data = parse_json(read_file(json_path), json_path)
     if data.get("type") == "micro":
         kind: Kind = "microwakeword"
         fields = check_micro(data, json_path)
@@ -141,7 +141,7 @@ def read_bundle(path: str | os.PathLike[str]) -> Bundle:
             f"{json_path}: it is about {fields['model']!r}, not {given.name!r}; "
             "give the path of the JSON that belongs to the model"
         )
-    content = _read_file(model_path)
+    content = read_file(model_path)
     digest = hashlib.sha256(content).hexdigest()
     if fields.setdefault("sha256", digest) != digest:
         raise BundleError(
@@ -151,20 +151,24 @@ def read_bundle(path: str | os.PathLike[str]) -> Bundle:
     return Bundle(kind=kind, path=json_path, model_bytes=content, **fields)
 
 
-def _read_file(path: Path) -> bytes:
-    """Read a regular file of a sensible size."""
+def read_file(path: Path, limit: int = MAX_BYTES) -> bytes:
+    """Read a regular file of at most ``limit`` bytes.
+
+    Raises:
+        BundleError: it is not there, larger, or cannot be read.
+    """
     try:
         if not path.is_file():
             raise BundleError(f"{path}: no such file; a bundle is NAME.json and NAME.tflite")
         size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise BundleError(f"{path}: {size} bytes; need at most {MAX_BYTES}")
+        if size > limit:
+            raise BundleError(f"{path}: {size} bytes; need at most {limit}")
         with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
+            content = file.read(limit + 1)
     except (OSError, ValueError) as exc:  # ValueError: a NUL in the name
         raise BundleError(f"{path}: cannot be read: {exc}") from exc
-    if len(content) > MAX_BYTES:
-        raise BundleError(f"{path}: grew while it was read; need at most {MAX_BYTES} bytes")
+    if len(content) > limit:
+        raise BundleError(f"{path}: grew while it was read; need at most {limit} bytes")
     return content
 
 

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from wakeword.errors import BundleError
 from wakeword.int8 import dequantize, quantization, quantize
-from wakeword.tflite_graph import Graph, Tensor, read_graph
-from wakeword.tflite_ops import Kernel, build
+from wakeword.numpy_graph import NumpyGraph
+from wakeword.tflite_graph import Tensor, read_graph
 
 __all__ = ["NumpyStep"]
 
@@ -27,9 +27,6 @@ State = tuple[NDArray[Any], ...]
 
 RAW_PER_UNIT = 256
 """Raw feature counts in one unit of the model's input."""
-MAX_OPERATORS = 1_000
-MAX_ELEMENTS = 4_000_000
-"""Of all computed tensors together: a hostile file must not exhaust the memory."""
 
 
 class NumpyStep:
@@ -80,7 +77,7 @@ class NumpyStep:
         for i in range(states):
             _check_state(tensors[self._states[i]], tensors[self._nexts[i]], i)
         self.bins = frames.shape[2]
-        self._values, self._kernels = _prepare(graph, len(model))
+        self._graph = NumpyGraph(graph, len(model))
         self._table = _input_table(frames)
         self._scale, self._zero = _score_scale(scores)
         self._start = tuple(_initial(tensors[i]) for i in self._states)
@@ -118,17 +115,11 @@ class NumpyStep:
 
     def _run(self, window: NDArray[Any], recurrent: State) -> tuple[NDArray[np.float32], State]:
         """The graph once: frames as the model takes them and the recurrent state in."""
-        values = self._values.copy()
+        values = self._graph.start()
         values[self._frames] = window[None]
         for place, value in zip(self._states, recurrent, strict=True):
             values[place] = value
-        for kernel in self._kernels:
-            result = kernel.run(*[values[i] for i in kernel.inputs])
-            if len(kernel.outputs) == 1:
-                values[kernel.outputs[0]] = result
-            else:
-                for place, value in zip(kernel.outputs, result, strict=True):
-                    values[place] = value
+        self._graph.run(values)
         scores = np.asarray(values[self._scores][0])
         if self._scale is not None:
             scores = dequantize(scores, self._scale, self._zero)
@@ -156,37 +147,6 @@ def _check_state(before: Tensor, after: Tensor, i: int) -> None:
             f"state_{i} has scale and zero point {quantization(before)}, next_{i} "
             f"{quantization(after)}: need the same, or the state drifts; export the model again"
         )
-
-
-def _prepare(graph: Graph, file_size: int) -> tuple[list[Any], list[Kernel]]:
-    """Initial values of all tensors, and the kernels in order."""
-    if len(graph.operators) > MAX_OPERATORS:
-        raise BundleError(f"{len(graph.operators)} operators: at most {MAX_OPERATORS} here")
-    computed = sum(t.size for t in graph.tensors if t.data is None)
-    if computed > MAX_ELEMENTS:
-        raise BundleError(f"{computed} values to compute a step: at most {MAX_ELEMENTS} here")
-    values: list[Any] = [t.data for t in graph.tensors]
-    known = {i for i, value in enumerate(values) if value is not None} | set(graph.inputs)
-    kernels: list[Kernel] = []
-    weights = 0
-    for operator in graph.operators:
-        if operator.name == "FULLY_CONNECTED" and len(operator.inputs) > 1:
-            # Many operators may share one constant, but each gets its own copy.
-            weights += graph.tensors[operator.inputs[1]].size
-            if weights > 4 * file_size:
-                raise BundleError(f"damaged model: {weights} weights in {file_size} bytes")
-        kernel = build(operator, graph.tensors)
-        for i in kernel.inputs:
-            if i not in known:
-                name = graph.tensors[i].name
-                raise BundleError(f"damaged model: {operator.name} reads {name!r} before it is set")
-        if known & set(kernel.outputs) or len(set(kernel.outputs)) != len(kernel.outputs):
-            raise BundleError(f"damaged model: {operator.name} writes a tensor a second time")
-        known |= set(kernel.outputs)
-        kernels.append(kernel)
-    if not known >= set(graph.outputs):
-        raise BundleError("damaged model: nothing computes one of its outputs")
-    return values, kernels
 
 
 def _input_table(frames: Tensor) -> NDArray[Any]:

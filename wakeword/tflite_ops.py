@@ -26,7 +26,7 @@ from wakeword.errors import BundleError
 from wakeword.int8 import Ints, Rescale, dequantize, quantization, quantize, round_half_away
 from wakeword.tflite_graph import Operator, Tensor
 
-__all__ = ["Kernel", "build"]
+__all__ = ["SUPPORTED", "Kernel", "build"]
 
 Array = NDArray[Any]
 
@@ -342,6 +342,17 @@ def _concatenation(
     return Kernel(lambda *v: np.concatenate(v, axis), operator.inputs, operator.outputs)
 
 
+def _gather(operator: Operator, ins: list[Tensor], out: Tensor, _: Sequence[Tensor]) -> Kernel:
+    """Rows of a constant table, as an embedding takes them."""
+    table, index = ins
+    rows = _constant(operator, table)
+    if operator.options["axis"] or operator.options["batch_dims"] or index.dtype != np.int32:
+        raise _unsupported(operator, "need rows by int32 numbers")
+    _check_shape(operator, (*index.shape, *table.shape[1:]), out)
+    _same_scale(operator, table, out)
+    return Kernel(lambda i: rows.take(i, axis=0), operator.inputs[1:], operator.outputs)
+
+
 def _softmax(operator: Operator, ins: list[Tensor], out: Tensor, _: Sequence[Tensor]) -> Kernel:
     _check_shape(operator, ins[0].shape, out)
     if _same_type(operator, ins[0], out):
@@ -363,6 +374,7 @@ _BUILDERS: dict[str, tuple[tuple[int, int], _Builder]] = {
     "DEQUANTIZE": ((1, 1), _convert),
     "EXPAND_DIMS": ((2, 2), _reshape),
     "FULLY_CONNECTED": ((2, 3), _fully_connected),
+    "GATHER": ((2, 2), _gather),
     "LOGISTIC": ((1, 1), _activation),
     "MUL": ((2, 2), _binary),
     "QUANTIZE": ((1, 1), _convert),
@@ -377,3 +389,5 @@ _BUILDERS: dict[str, tuple[tuple[int, int], _Builder]] = {
     "SUB": ((2, 2), _binary),
     "TANH": ((1, 1), _activation),
 }
+SUPPORTED = frozenset(_BUILDERS)
+"""Names of the operators that :func:`build` knows."""

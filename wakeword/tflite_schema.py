@@ -71,6 +71,7 @@ OPTIONS: Mapping[str, tuple[int, tuple[_Field, ...]]] = {
         8,
         (_ACT, ("weights_format", 1, "b", 0), ("keep_num_dims", 2, "?", False)),
     ),
+    "GATHER": (23, (("axis", 0, "i", 0), ("batch_dims", 1, "i", 0))),
     "MAX_POOL_2D": _POOL,
     "MEAN": (27, (("keep_dims", 0, "?", False),)),
     "MUL": (21, (_ACT,)),

@@ -7,20 +7,13 @@ byte. The converter runs in a process of its own, since it ends some failures wi
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wakeword.errors import ExportError
 from wakeword_train.models.trigger import TriggerConfig, member_tags
 
 __all__ = [
@@ -206,12 +199,6 @@ def representative_steps(
     return {name: np.concatenate(rows) for name, rows in kept.items()}
 
 
-def _save(path: Path, arrays: Mapping[str, FloatArray]) -> None:
-    """Save arrays under their names."""
-    named: dict[str, Any] = dict(arrays)
-    np.savez(path, **named)
-
-
 def convert(
     weights: StepWeights, calibration: Mapping[str, FloatArray] | None
 ) -> tuple[bytes, dict[str, list[str]]]:
@@ -227,23 +214,16 @@ def convert(
     Raises:
         ExportError: the converter failed; its last words are in the message.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        base = Path(folder)
-        _save(base / "weights.npz", weights.arrays)
-        if calibration is not None:
-            _save(base / "calibration.npz", calibration)
-        (base / "step.json").write_text(
-            json.dumps({"kernel": weights.kernel, "reset_after": weights.reset_after})
-        )
-        done = subprocess.run(
-            [sys.executable, "-m", "wakeword_train.tflite_step", str(base)],
-            capture_output=True,
-            text=True,
-            check=False,
-            # Import what this process imports, also where nothing is installed.
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
-        )
-        if done.returncode != 0 or not (base / "tensors.json").is_file():
-            tail = " | ".join(done.stderr.strip().splitlines()[-3:])
-            raise ExportError(f"the TFLite converter ended with {done.returncode}: {tail}")
-        return (base / "step.tflite").read_bytes(), json.loads((base / "tensors.json").read_text())
+    from wakeword_train.step_export import Scheme, convert_module
+    from wakeword_train.trigger_step import step_module
+
+    module, step = step_module(weights.arrays, weights.kernel, weights.reset_after)
+    scheme: Scheme = "float32" if calibration is None else "int8"
+    found = convert_module(
+        module,
+        step,
+        schemes=[scheme],
+        calibration=calibration,
+        bounded=[f"state_{i}" for i in range(len(weights.units))],
+    )
+    return found[scheme]

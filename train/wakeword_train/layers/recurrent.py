@@ -66,6 +66,7 @@ class Recurrent(keras.layers.Layer):
         if units < 1:
             raise ConfigError(f"units={units}: need at least 1")
         self.units = units
+        self.peephole: Any = None
 
     def build(self, shape: Sequence[int | None]) -> None:
         """Make the weights for inputs of ``shape`` (..., F)."""
@@ -90,13 +91,16 @@ class Recurrent(keras.layers.Layer):
         """Zeros for ``batch`` sequences."""
         return tf.zeros((batch, self.units), self.compute_dtype)
 
-    def combine(self, of_x: Sequence[Tensor], of_h: OfState, state: State) -> State:
+    def combine(
+        self, of_x: Sequence[Tensor], of_h: OfState, state: State, peephole: Tensor = None
+    ) -> State:
         """Apply the layer's equations to the products with its weights.
 
         Args:
             of_x: per gate x W + b, (B, H).
             of_h: gives h U of one gate.
             state: before the step.
+            peephole: of an LSTM that has them, (3, H).
         """
         raise NotImplementedError
 
@@ -168,7 +172,9 @@ class Recurrent(keras.layers.Layer):
 
         A product of its own gives each gate a scale of its own when it is quantised.
         """
-        kernel, recurrent, bias_x, bias_h = self._constants()
+        with tf.init_scope():  # the values, also while a graph is traced
+            kernel, recurrent, bias_x, bias_h = self._constants()
+            peephole = None if self.peephole is None else np.asarray(self.peephole)
 
         def part(array: Any, gate: int) -> Any:
             return array[..., gate * self.units : (gate + 1) * self.units]
@@ -178,7 +184,7 @@ class Recurrent(keras.layers.Layer):
             return product if bias_h is None else product + part(bias_h, gate)
 
         of_x = [tf.matmul(x, part(kernel, g)) + part(bias_x, g) for g in range(self.gates)]
-        state = self.combine(of_x, of_h, state)
+        state = self.combine(of_x, of_h, state, peephole)
         return self.output(state), state
 
     def cell(self) -> Any:
@@ -207,7 +213,7 @@ class Recurrent(keras.layers.Layer):
             first = gate * self.units
             return tf.matmul(value, self.recurrent[:, first : first + self.units])
 
-        return self.combine(tf.split(of_x, self.gates, axis=-1), of_h, state)
+        return self.combine(tf.split(of_x, self.gates, axis=-1), of_h, state, self.peephole)
 
 
 class SimpleRNN(Recurrent):
@@ -215,7 +221,9 @@ class SimpleRNN(Recurrent):
 
     gates = 1
 
-    def combine(self, of_x: Sequence[Tensor], of_h: OfState, state: State) -> State:
+    def combine(
+        self, of_x: Sequence[Tensor], of_h: OfState, state: State, peephole: Tensor = None
+    ) -> State:
         """Return h'."""
         return tf.tanh(of_x[0] + of_h(0, state))
 
@@ -233,7 +241,9 @@ class SimpleGRU(Recurrent):
 
     gates = 2
 
-    def combine(self, of_x: Sequence[Tensor], of_h: OfState, state: State) -> State:
+    def combine(
+        self, of_x: Sequence[Tensor], of_h: OfState, state: State, peephole: Tensor = None
+    ) -> State:
         """Return h'."""
         z = tf.sigmoid(of_x[0] + of_h(0, state))
         n = tf.tanh(of_x[1] + of_h(1, state))
@@ -265,7 +275,9 @@ class GRU(Recurrent):
         super().__init__(units, name=name)
         self.reset_after = reset_after
 
-    def combine(self, of_x: Sequence[Tensor], of_h: OfState, state: State) -> State:
+    def combine(
+        self, of_x: Sequence[Tensor], of_h: OfState, state: State, peephole: Tensor = None
+    ) -> State:
         """Return h'."""
         z = tf.sigmoid(of_x[0] + of_h(0, state))
         r = tf.sigmoid(of_x[1] + of_h(1, state))
@@ -320,7 +332,6 @@ class LSTM(Recurrent):
     def build(self, shape: Sequence[int | None]) -> None:
         """Make the weights for inputs of ``shape`` (..., F)."""
         super().build(shape)
-        self.peephole = None
         if self.peepholes:
             self.peephole = self.add_weight(
                 shape=(3, self.units), initializer="zeros", name="peephole"
@@ -330,16 +341,18 @@ class LSTM(Recurrent):
         """(h, c), zeros."""
         return super().initial_state(batch), super().initial_state(batch)
 
-    def combine(self, of_x: Sequence[Tensor], of_h: OfState, state: State) -> State:
+    def combine(
+        self, of_x: Sequence[Tensor], of_h: OfState, state: State, peephole: Tensor = None
+    ) -> State:
         """Return (h', c')."""
         h, c = state
         gate = hard_sigmoid if self.hard else tf.sigmoid
         i, f, new, o = (of_x[g] + of_h(g, h) for g in range(4))
-        if self.peephole is not None:
-            i, f = i + self.peephole[0] * c, f + self.peephole[1] * c
+        if peephole is not None:
+            i, f = i + peephole[0] * c, f + peephole[1] * c
         c = gate(f) * c + gate(i) * tf.tanh(new)
-        if self.peephole is not None:
-            o = o + self.peephole[2] * c
+        if peephole is not None:
+            o = o + peephole[2] * c
         return gate(o) * tf.tanh(c), c
 
     def cell(self) -> cells.LSTM:

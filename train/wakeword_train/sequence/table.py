@@ -52,7 +52,7 @@ class Row:
     def met(self) -> bool | None:
         """Whether our figure is what was asked for; None where nothing was."""
         found = _BAR.fullmatch(self.bar)
-        return _COMPARE[found[1]](self.ours, float(found[2])) if found else None
+        return bool(_COMPARE[found[1]](self.ours, float(found[2]))) if found else None
 
     def cells(self) -> tuple[str, ...]:
         """Text of each column."""
