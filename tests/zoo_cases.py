@@ -88,6 +88,63 @@ def trigger(name: str, *, frames: int, steps: int, parameters: int, members: int
     )
 
 
+UNITS = 48
+
+
+def build_cell(cell: str) -> Any:
+    """A recurrent layer and a sigmoid per output."""
+    import keras
+
+    from wakeword_train.layers import CELLS
+
+    frames = keras.Input((None, BINS))
+    y = CELLS[cell](UNITS, name="cell")(frames)
+    return keras.Model(frames, keras.layers.Dense(WORDS, activation="sigmoid", name="words")(y))
+
+
+def save_arrays(model: Any, path: Path) -> None:
+    """Save the weights of a model without settings."""
+    arrays: dict[str, Any] = {str(i): w for i, w in enumerate(model.get_weights())}
+    np.savez(path, **arrays)
+
+
+def load_cell(cell: str, path: Path) -> Any:
+    """Build the model anew and give it the weights that were saved."""
+    model = build_cell(cell)
+    with np.load(path) as arrays:
+        model.set_weights([arrays[str(i)] for i in range(len(arrays.files))])
+    return model
+
+
+def stream_cell(model: Any, x: Floats, kept: int) -> Floats:
+    """Feed the numpy cell step by step."""
+    from wakeword.cells import sigmoid
+
+    cell = model.get_layer("cell").cell()
+    head, bias = (np.asarray(w) for w in model.get_layer("words").get_weights())
+    state, rows = cell.initial_state(len(x)), []
+    for t in range(x.shape[1]):
+        y, state = cell.step(x[:, t], state)
+        rows.append(sigmoid(y @ head[:, :kept] + bias[:kept]))
+    return np.stack(rows, axis=1)
+
+
+def recurrent(cell: str, *, parameters: int) -> ZooCase:
+    """Make the row of a recurrent layer of the sequence models."""
+    return ZooCase(
+        name=f"cell {cell}",
+        build=partial(build_cell, cell),
+        plain=partial(build_cell, cell),
+        inputs=(20, BINS),
+        outputs=(20, WORDS),
+        parameters=parameters,
+        save=save_arrays,
+        load=partial(load_cell, cell),
+        causal=True,
+        stream=stream_cell,
+    )
+
+
 # One frame more than whole steps: what is left over makes no step.
 CASES = (
     trigger("tiny", frames=61, steps=20, parameters=20_483),
@@ -95,4 +152,9 @@ CASES = (
     trigger("base", frames=61, steps=20, parameters=135_171),
     trigger("tiny", frames=61, steps=20, parameters=3 * 20_483, members=3),
     trigger("course", frames=61, steps=15, parameters=343_479),
+    recurrent("rnn", parameters=4_419),
+    recurrent("simple_gru", parameters=8_691),
+    recurrent("gru", parameters=13_107),
+    recurrent("lstm", parameters=17_235),
+    recurrent("peephole_lstm", parameters=17_379),
 )

@@ -102,14 +102,18 @@ def convert(folder: Path, scheme: str, bounded: Collection[str]) -> tuple[bytes,
         model = pin_state(model, bounded)
     interpreter = tf.lite.Interpreter(model_content=model)
     runner = interpreter.get_signature_runner("serving_default")
-    names = {
-        "inputs": {d["index"]: n for n, d in runner.get_input_details().items()},
-        "outputs": {d["index"]: n for n, d in runner.get_output_details().items()},
-    }
     return model, {
-        "inputs": [names["inputs"][d["index"]] for d in interpreter.get_input_details()],
-        "outputs": [names["outputs"][d["index"]] for d in interpreter.get_output_details()],
+        "inputs": _in_order(runner.get_input_details(), interpreter.get_input_details()),
+        "outputs": _in_order(runner.get_output_details(), interpreter.get_output_details()),
     }
+
+
+def _in_order(named: dict[str, Any], details: list[Any]) -> list[str]:
+    """Name the ends of a graph in its order; what two names share is there twice."""
+    left: dict[int, list[str]] = {}
+    for name, detail in named.items():
+        left.setdefault(detail["index"], []).append(name)
+    return [left[detail["index"]].pop() for detail in details]
 
 
 def main(folder: Path) -> None:
