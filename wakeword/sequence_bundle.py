@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 from wakeword.bundle import read_file
 from wakeword.bundle_check import model_name, parse_json
 from wakeword.errors import BundleError
+from wakeword.files import beside
 from wakeword.step_graph import StepGraph
 from wakeword.vocabulary import Vocabulary
 
@@ -173,7 +174,7 @@ def write_sequence_bundle(
     Args:
         path: of the JSON, with or without suffix; the folder is made if missing.
         task: see :class:`SequenceBundle`, as for the other fields.
-        graphs: by name; each is opened once to see that it runs.
+        graphs: by name; each is opened to see that it can be.
         vocabularies: by name.
         settings: plain JSON values.
         training: plain JSON values.
@@ -213,22 +214,22 @@ def write_sequence_bundle(
         text = json.dumps(data, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
     except (TypeError, ValueError) as exc:
         raise BundleError(f"{target}: not JSON: {exc}; need plain, finite values") from exc
-    names: Sequence[str] = (*files.values(), target.name)
-    for name in names:
-        if target.with_name(name).exists() and not force:
-            raise BundleError(f"{target.with_name(name)}: exists; choose another name, or force")
+    for name, file in graphs.items():
+        try:
+            StepGraph(file.model, file.inputs, file.outputs)
+        except BundleError as exc:
+            raise BundleError(f"{target}: {name}: {exc}") from exc
+    names = (target.name, *files.values())
+    for path_of in map(target.with_name, names):
+        if path_of.exists() and not force:
+            raise BundleError(f"{path_of}: exists; choose another name, or force to replace it")
+    contents = [text.encode(), *(file.model for file in graphs.values())]
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{stem}-", dir=target.parent) as folder:
-            beside = Path(folder)
-            for name, file in graphs.items():
-                (beside / files[name]).write_bytes(file.model)
-            (beside / target.name).write_text(text, encoding="utf-8")
-            checked = read_sequence_bundle(beside / target.name)
-            for name in checked.graphs:
-                checked.open(name)
-            for name in names:
-                (beside / name).replace(target.with_name(name))
+        # What is entered last takes its place first: no JSON is there without its graphs.
+        with ExitStack() as stack:
+            for name, content in zip(names, contents, strict=True):
+                stack.enter_context(beside(target.with_name(name))).write_bytes(content)
     except OSError as exc:
         raise BundleError(f"{target}: cannot be written: {exc}") from exc
     return read_sequence_bundle(target)

@@ -46,11 +46,11 @@ class Config:
 
     embedding: int = 32
     units: int = 160
-    dropout: float = 0.4
+    dropout: float = 0.5
     batch: int = 64
-    batches: int = 1_500
+    batches: int = 800
     rate: float = 4e-3
-    decay: float = 0.02
+    decay: float = 0.05
     order: int = 6
     test: float = 0.1
     valid: float = 0.1
@@ -116,7 +116,7 @@ def fit(run: Run, data: Data, models: dict[str, LanguageNet]) -> None:
     for cell, net in models.items():
         settings = FitConfig(
             batches=config.batches, rate=config.rate, decay=config.decay, check_every=50,
-            average_last=0.5,
+            average_last=0.6,
         )  # fmt: skip
         run.fit(cell, net, draw, net.cross_entropy, settings, check=partial(net.nats, *valid))
 
