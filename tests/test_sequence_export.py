@@ -98,15 +98,15 @@ def test_400_steps_in_float_equal_tensorflow(converted: Converted, runtime: str)
     if runtime == "litert":
         pytest.importorskip("ai_edge_litert")
     assert converted.logits.std() > 0.5  # there is something to agree on
-    # float32 sums in another order, of logits up to 5: 2e-6 at most measured, 2e-7 on average
+    # float32 sums in another order, logits with a deviation of 4.3: 6e-7 measured, 4.3e-6 at most
     error = closed_loop(converted, "float32", runtime)
-    assert error.max() < 5e-6
-    assert error.mean() < 1e-6
+    assert error.max() < 1e-5
+    assert error.mean() < 2e-6
 
 
 @pytest.mark.parametrize(
     ("scheme", "runtime", "most"),
-    [("16x8", "litert", 0.03), ("int8", "litert", 0.1), ("int8", "numpy", 0.1)],
+    [("16x8", "litert", 0.01), ("int8", "litert", 0.04), ("int8", "numpy", 0.04)],
 )
 def test_400_quantised_steps_stay_close(
     converted: Converted, scheme: str, runtime: str, most: float
@@ -114,7 +114,7 @@ def test_400_quantised_steps_stay_close(
     if runtime == "litert":
         pytest.importorskip("ai_edge_litert")
     error = closed_loop(converted, scheme, runtime)
-    # Of logits with a deviation above 1, mean errors were .. and .. when this was written.
+    # Twice what was measured: of the logits' deviation 0.0046, 0.0199 and 0.0202.
     assert error.mean() < most * converted.logits.std()
     # No drift: the last quarter is no worse than twice the whole.
     assert error[-STEPS // 4 :].mean() < 2 * error.mean()
