@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -189,6 +190,18 @@ def test_gates_carry_a_gradient_further_than_a_plain_layer() -> None:
     assert plain.shape == gated.shape == (61,)
     assert plain[0] == gated[0] == 1
     assert plain[60] < 1e-3 * gated[60]
+
+
+def test_the_picture_has_a_line_for_each_cell(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="drawing needs the extra `plot`")
+    from wakeword_train.sequence.reach_plot import plot_reach
+
+    norms = {"rnn": np.exp(-np.arange(9.0)), "lstm": np.ones(9)}
+    plot_reach(norms, tmp_path / "new" / "both.png")
+    plot_reach({"rnn": norms["rnn"]}, tmp_path / "one.png")
+    both, one = ((tmp_path / n).read_bytes() for n in ("new/both.png", "one.png"))
+    assert both[:4] == one[:4] == b"\x89PNG"
+    assert both != one
 
 
 def test_wrong_shapes_and_other_gates_are_refused() -> None:

@@ -300,6 +300,15 @@ def test_a_bundle_is_not_overwritten_unless_asked(
     assert {p.name for p in bundle.path.parent.iterdir()} == kept | {"names-more.tflite"}
 
 
+def test_a_graph_that_would_fill_the_memory_is_refused(
+    converted: Converted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = converted.graphs["16x8"]  # which numpy cannot look at first
+    monkeypatch.setattr("wakeword.step_graph.MAX_ELEMENTS", 100)
+    with pytest.raises(BundleError, match="need at most 100"):
+        StepGraph(file.model, file.inputs, file.outputs)
+
+
 def test_a_graph_that_loops_is_refused(tmp_path: Path) -> None:
     import pymicro_wakeword
 

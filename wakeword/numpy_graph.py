@@ -14,7 +14,7 @@ from wakeword.errors import BundleError
 from wakeword.tflite_graph import Graph
 from wakeword.tflite_ops import Kernel, build
 
-__all__ = ["NumpyGraph", "NumpyInterpreter"]
+__all__ = ["MAX_ELEMENTS", "MAX_OPERATORS", "NumpyGraph", "NumpyInterpreter"]
 
 Values = list[Any]
 """The value of each tensor, by its index; None where it is not known yet."""

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wakeword.errors import BundleError, ConfigError, DeviceError, WakewordError
-from wakeword.numpy_graph import NumpyInterpreter
+from wakeword.numpy_graph import MAX_ELEMENTS, MAX_OPERATORS, NumpyInterpreter
 from wakeword.runtime import open_interpreter, runtimes_to_try
 from wakeword.tflite_graph import Graph, Tensor, read_graph
 from wakeword.tflite_ops import SUPPORTED
@@ -184,6 +184,12 @@ def _check_plain(graph: Graph) -> None:
         raise BundleError(
             f"the graph holds {', '.join(odd)}: a step only computes; export it without loops, "
             "variables and custom operators"
+        )
+    computed = sum(t.size for t in graph.tensors if t.data is None)
+    if computed > MAX_ELEMENTS or len(graph.operators) > MAX_OPERATORS:
+        raise BundleError(
+            f"{computed} values by {len(graph.operators)} operators a step: need at most "
+            f"{MAX_ELEMENTS} by {MAX_OPERATORS}"
         )
 
 

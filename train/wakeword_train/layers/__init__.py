@@ -9,7 +9,8 @@ from collections.abc import Callable
 from functools import partial
 
 from wakeword_train.layers.attention import AdditiveAttention
-from wakeword_train.layers.recurrent import GRU, LSTM, Recurrent, SimpleGRU, SimpleRNN
+from wakeword_train.layers.base import Recurrent
+from wakeword_train.layers.recurrent import GRU, LSTM, SimpleGRU, SimpleRNN
 from wakeword_train.layers.stack import Bidirectional, Stack
 
 CELLS: dict[str, Callable[..., Recurrent]] = {

@@ -46,9 +46,9 @@ class Config:
 
     embedding: int = 32
     units: int = 160
-    dropout: float = 0.5
+    dropout: float = 0.4
     batch: int = 64
-    batches: int = 800
+    batches: int = 700
     rate: float = 4e-3
     decay: float = 0.05
     order: int = 6
@@ -116,7 +116,7 @@ def fit(run: Run, data: Data, models: dict[str, LanguageNet]) -> None:
     for cell, net in models.items():
         settings = FitConfig(
             batches=config.batches, rate=config.rate, decay=config.decay, check_every=50,
-            average_last=0.6,
+            average_last=0.2,
         )  # fmt: skip
         run.fit(cell, net, draw, net.cross_entropy, settings, check=partial(net.nats, *valid))
 
