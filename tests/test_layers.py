@@ -22,6 +22,7 @@ from wakeword_train.layers import (  # noqa: E402 - after the skip
     SimpleGRU,
     SimpleRNN,
     Stack,
+    remember,
 )
 
 Floats = NDArray[np.float32]
@@ -172,6 +173,30 @@ def test_a_new_lstm_remembers() -> None:
     layer = LSTM(2)
     layer.build((None, None, 1))
     assert np.asarray(layer.bias).tolist() == [0, 0, 1, 1, 0, 0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("layer", "kept"),
+    [
+        (SimpleGRU(500), lambda bias: -bias[:500]),
+        (GRU(500), lambda bias: bias[0, :500]),
+        (GRU(500, reset_after=False), lambda bias: bias[:500]),
+        (LSTM(500), lambda bias: bias[500:1000]),
+    ],
+    ids=["simplified gru", "gru", "gru, reset before", "lstm"],
+)
+def test_a_layer_can_begin_with_long_memories(layer: Any, kept: Any) -> None:
+    layer.build((None, None, 1))
+    remember(layer, 100, np.random.default_rng(0))
+    # A gate that keeps f of the state each step forgets within 1 / (1 - f) steps.
+    steps = 1 + np.exp(kept(np.asarray(layer.bias)))
+    assert 2 <= steps.min() < 4
+    assert 96 < steps.max() <= 100
+    if isinstance(layer, LSTM):
+        np.testing.assert_array_equal(layer.bias[:500], -layer.bias[500:1000])
+        assert np.abs(layer.bias[1000:]).max() == 0
+    with pytest.raises(ConfigError, match="steps=2"):
+        remember(layer, 2, np.random.default_rng(0))
 
 
 def both_ways() -> Any:

@@ -10,7 +10,7 @@ from functools import partial
 
 from wakeword_train.layers.attention import AdditiveAttention
 from wakeword_train.layers.base import Recurrent
-from wakeword_train.layers.recurrent import GRU, LSTM, SimpleGRU, SimpleRNN
+from wakeword_train.layers.recurrent import GRU, LSTM, SimpleGRU, SimpleRNN, remember
 from wakeword_train.layers.stack import Bidirectional, Stack
 
 CELLS: dict[str, Callable[..., Recurrent]] = {
@@ -32,4 +32,5 @@ __all__ = [
     "SimpleGRU",
     "SimpleRNN",
     "Stack",
+    "remember",
 ]

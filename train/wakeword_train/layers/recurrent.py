@@ -27,9 +27,10 @@ import numpy as np
 import tensorflow as tf
 
 from wakeword import cells
+from wakeword.errors import ConfigError
 from wakeword_train.layers.base import OfState, Recurrent, State, Tensor
 
-__all__ = ["GRU", "LSTM", "SimpleGRU", "SimpleRNN", "hard_sigmoid"]
+__all__ = ["GRU", "LSTM", "SimpleGRU", "SimpleRNN", "hard_sigmoid", "remember"]
 
 
 def hard_sigmoid(x: Tensor) -> Tensor:
@@ -189,3 +190,28 @@ class LSTM(Recurrent):
         """Zero, but 1 for the forget gate: at first the cell remembers (Jozefowicz 2015)."""
         forget = tf.repeat(tf.constant([0.0, 1.0, 0.0, 0.0], dtype or tf.float32), self.units)
         return tf.reshape(forget, shape)
+
+
+def remember(layer: SimpleGRU | GRU | LSTM, steps: int, rng: np.random.Generator) -> None:
+    """Let a gated layer that is built begin with memories of up to ``steps`` steps.
+
+    The gate that keeps the state gets the bias log(u), u drawn from 1 to steps - 1, so that it
+    begins open for about 1 + u steps; an LSTM's input gate gets -log(u).
+
+    Raises:
+        ConfigError: fewer than 3 steps.
+
+    Source: Tallec and Ollivier 2018, "Can recurrent neural networks warp time?", arXiv:1804.11188.
+    """
+    if steps < 3:
+        raise ConfigError(f"steps={steps}: need at least 3")
+    units = layer.units
+    far = np.log(rng.uniform(1, steps - 1, units)).astype(np.float32)
+    bias = np.asarray(layer.bias).copy()
+    if isinstance(layer, LSTM):
+        bias[:units], bias[units : 2 * units] = -far, far
+    elif isinstance(layer, SimpleGRU):
+        bias[:units] = -far  # where 1 takes the new value
+    else:
+        (bias[0] if layer.reset_after else bias)[:units] = far
+    layer.bias.assign(bias)

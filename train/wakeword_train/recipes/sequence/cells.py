@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from wakeword.sequence_bundle import write_sequence_bundle
 from wakeword_train.bptt import reach
-from wakeword_train.layers import CELLS, Stack
+from wakeword_train.layers import CELLS, SimpleRNN, Stack, remember
 from wakeword_train.sequence.adding import BASELINE, adding
 from wakeword_train.sequence.cell_checks import (
     bptt_error,
@@ -43,7 +43,7 @@ class Config:
     steps: int = 150
     units: int = 64
     batch: int = 64
-    batches: int = 2_500
+    batches: int = 1_500
     rate: float = 5e-3
     test: int = 2_000
     loop: int = 400
@@ -65,7 +65,10 @@ def build(run: Run, data: Any) -> dict[str, Any]:
     models = {}
     for cell, _ in run.config.adders:
         inputs = keras.Input((run.config.steps, 2))
-        y = CELLS[cell](run.config.units, name=cell)(inputs)
+        layer = CELLS[cell](run.config.units, name=cell)
+        y = layer(inputs)
+        if not isinstance(layer, SimpleRNN):
+            remember(layer, run.config.steps, run.rng("memories"))
         models[cell] = keras.Model(inputs, keras.layers.Dense(1, name="sum")(y[:, -1]))
     return models
 
