@@ -49,8 +49,9 @@ def train(folder: Path, config: FitConfig = CONFIG, **more: Any) -> Any:
     if "checks" in more:
         left = iter(more.pop("checks"))
         more["check"] = lambda: next(left)
-    seconds = fit(model, draw, loss, config, seed=1, folder=folder, **more)
-    assert seconds > 0
+    spent = fit(model, draw, loss, config, seed=1, folder=folder, **more)
+    assert spent.clock > 0
+    assert spent.cpu > 0
     return model
 
 

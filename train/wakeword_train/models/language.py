@@ -124,7 +124,7 @@ class LanguageNet(keras.Model):
             total += float(self._nats(tf.constant(tokens[rows]), tf.constant(mask[rows])))
         return total / float(mask.sum())
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(autograph=False, reduce_retracing=True)
     def _nats(self, tokens: Tensor, mask: Tensor) -> Tensor:
         logits, _ = self(tokens[:, :-1])
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(tokens[:, 1:], logits)
@@ -156,7 +156,7 @@ def log_probs_of_stream(
     filled[: count + 1] = stream
     tokens = filled[np.arange(rows)[:, None] * length + np.arange(length + 1)]
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(autograph=False, reduce_retracing=True)
     def read(piece: Tensor, state: Any) -> Any:
         logits, after = net(piece[:, :-1], state=state)
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(piece[:, 1:], logits)
@@ -172,7 +172,7 @@ def log_probs_of_stream(
 def as_model(net: LanguageNet, vocabulary: Vocabulary, start: int) -> SteppedModel:
     """Let a trained model be asked as any language model is, by its step in TensorFlow."""
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(autograph=False, reduce_retracing=True)
     def step(tokens: Tensor, state: Any) -> Any:
         return net.step(tokens, state)
 

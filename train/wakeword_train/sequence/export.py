@@ -38,7 +38,7 @@ def follow(
     Returns:
         What to calibrate with: input name to array, all with the same first axis.
     """
-    traced = tf.function(step)
+    traced = tf.function(step, autograph=False)
     kept: dict[str, list[NDArray[Any]]] = {}
     for t, x in enumerate(inputs):
         if t % every == 0:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +18,18 @@ from wakeword_train.checkpoints import Checkpoints, Weights
 from wakeword_train.events import Events
 from wakeword_train.loop import Progress, loop, read_state
 
-__all__ = ["Draw", "FitConfig", "fit"]
+__all__ = ["Draw", "FitConfig", "Spent", "fit"]
 
 log = logging.getLogger(__name__)
 Draw = Callable[[np.random.Generator, int], tuple[NDArray[Any], ...]]
 """Makes a batch of its number and a generator that depends on seed and number alone."""
+
+
+class Spent(NamedTuple):
+    """Seconds of training: by the clock, and of CPU on all cores."""
+
+    clock: float
+    cpu: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +89,7 @@ def fit(
     folder: Path,
     check: Callable[[], float] | None = None,
     progress: Progress = lambda *_: None,
-) -> float:
+) -> Spent:
     """Train ``model`` in place; it ends with the weights whose check gave least.
 
     A run that was killed goes on from ``folder`` to the same weights, bit for bit.
@@ -98,7 +105,7 @@ def fit(
         progress: told of the run now and then.
 
     Returns:
-        Seconds of training, those before an interruption included.
+        What it took, before an interruption too.
 
     Raises:
         ConfigError: the folder holds a run with other settings, or the loss is no finite number.
@@ -161,12 +168,13 @@ def fit(
 
     settings = repr((config, seed, [tuple(v.shape) for v in model.variables]))
     before = read_state(folder)
-    spent = _spent(before, settings, folder)
-    began = time.monotonic()
+    spent = np.asarray(_spent(before, settings, folder))
+    began = np.array([time.monotonic(), time.process_time()])
 
     def more() -> Mapping[str, Any]:
-        seconds = np.float64(spent + time.monotonic() - began)
-        return {**kept.state(), "settings": np.asarray(settings), "seconds": seconds}
+        now = np.array([time.monotonic(), time.process_time()])
+        spent_now = spent + now - began
+        return {**kept.state(), "settings": np.asarray(settings), "spent": spent_now}
 
     loop(
         train,
@@ -182,8 +190,7 @@ def fit(
     )
     if kept.weights is not None:
         _assign(model, kept.weights)
-    with np.load(folder / "state.npz") as state:
-        return float(state["seconds"])
+    return _spent(read_state(folder), settings, folder)
 
 
 def _assign(model: Any, weights: Sequence[NDArray[Any]]) -> None:
@@ -191,14 +198,14 @@ def _assign(model: Any, weights: Sequence[NDArray[Any]]) -> None:
         variable.assign(value)
 
 
-def _spent(before: bytes, settings: str, folder: Path) -> float:
-    """Seconds that a saved run has taken, after making sure that it is this one."""
+def _spent(before: bytes, settings: str, folder: Path) -> Spent:
+    """What a saved run has taken, after making sure that it is this one."""
     if not before:
-        return 0.0
+        return Spent(0.0, 0.0)
     with np.load(io.BytesIO(before)) as state:
         if str(state["settings"]) != settings:
             raise ConfigError(
                 f"{folder}: holds a run with other settings or another vocabulary; remove it, or "
                 "choose another --work"
             )
-        return float(state["seconds"])
+        return Spent(*map(float, state["spent"]))

@@ -19,7 +19,7 @@ import numpy as np
 from wakeword.errors import ConfigError
 from wakeword_train.files import write_file
 from wakeword_train.loop import Progress
-from wakeword_train.sequence.fit import Draw, FitConfig, fit
+from wakeword_train.sequence.fit import Draw, FitConfig, Spent, fit
 from wakeword_train.sequence.table import Row, machine, markdown
 
 __all__ = ["Recipe", "Run", "find", "names", "run"]
@@ -81,7 +81,7 @@ class Run:
     small: bool = False
     progress: Callable[[str, int, int], None] = lambda *_: None
     rows: list[Row] = dataclasses.field(default_factory=list)
-    seconds: dict[str, float] = dataclasses.field(default_factory=dict)
+    spent: dict[str, Spent] = dataclasses.field(default_factory=dict)
 
     def rng(self, what: str) -> np.random.Generator:
         """Make a generator for a purpose; the same seed and purpose draw the same."""
@@ -115,7 +115,7 @@ class Run:
             self.progress(f"{what}: loss {value:.4f}, batch", done, batches)
 
         told: Progress = progress
-        self.seconds[what] = fit(
+        self.spent[what] = fit(
             model, draw, loss, config,
             seed=self.seed, folder=self.work / what, check=check, progress=told,
         )  # fmt: skip
@@ -162,10 +162,13 @@ def run(recipe: Recipe, going: Run) -> str:
     keras.utils.set_random_seed(going.seed)
     models = recipe.build(going, data)
     recipe.fit(going, data, models)
-    log.info("trained in %.1f minutes", sum(going.seconds.values()) / 60)
+    log.info("trained in %.1f minutes", sum(spent.clock for spent in going.spent.values()) / 60)
     going.rows.extend(recipe.evaluate(going, data, models))
     going.rows.extend(recipe.export(going, data, models))
-    trained = "; ".join(f"{what} {s / 60:.1f}" for what, s in going.seconds.items())
+    trained = "; ".join(
+        f"{what} {spent.clock / 60:.1f} ({spent.cpu / 60:.1f} of CPU)"
+        for what, spent in going.spent.items()
+    )
     flags = " --compare" * going.compare + " --small" * going.small
     note = (
         f"`wakeword train --recipe {going.name}{flags} --seed {going.seed}`, {date.today()}, "
