@@ -1,21 +1,17 @@
-"""Our CTC search beside pyctcdecode's on the same posteriors.
+"""Our CTC search beside pyctcdecode's on the same posteriors; its settings are our defaults.
 
-pyctcdecode 0.5 asks for numpy 1, so no extra carries it: ``pip install --no-deps pyctcdecode`` and
-``pip install pygtrie`` put it beside numpy 2, with which it runs. What it says of the posteriors
-that are drawn here lies in ``data/ctc_peer.json``, so the comparison holds without it too; written
-by ``python tests/test_decode_peer.py``. Where the posteriors leave two texts within a tenth of a
-nat, the two searches may keep different ones: it keeps a prefix twice, ending in blank and not, and
-so fewer prefixes. Those drawn here are clearer than that.
+What it says of the posteriors that are drawn here lies in ``data/ctc_peer.json``, so the comparison
+holds without it too; written by ``python tests/test_decode_peer.py``. Where posteriors leave two
+texts within a tenth of a nat, the two searches may keep different ones: it keeps a prefix twice,
+ending in blank and not, and so fewer prefixes. Those drawn here are clearer than that.
 """
 
 from __future__ import annotations
 
 import json
-import logging
 import math
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -24,6 +20,7 @@ from numpy.typing import NDArray
 from wakeword.decode import WordFusion, prefix_beam_search
 from wakeword.language import NgramModel, kneser_ney
 from wakeword.vocabulary import Vocabulary
+from wakeword_train.sequence.ctc_peer import peer_texts
 
 GOLDEN = Path(__file__).parent / "data" / "ctc_peer.json"
 ALPHABET = ("", " ", *"ABCDEFGHIJKLMNOPQRSTUVWXYZ")
@@ -32,7 +29,7 @@ TEXTS = (
     "FIVE SIX OH ONE", "START", "HELP", "FOUR THREE SEVEN ONE", "TWENTY SIX", "B E E", "STOP",
 )  # fmt: skip
 WEIGHT, BONUS, UNKNOWN = 0.7, 1.0, -10.0
-SETTING = {"width": 40, "least_log_prob": -5.0, "margin": 10.0}
+WIDTH = 40
 COUNT = 40
 
 
@@ -60,57 +57,14 @@ def ours(log_probs: NDArray[np.float64], *, words: bool) -> str:
     if words:
         lm = model()
         fusion = WordFusion(lm, lm.vocabulary, weight=WEIGHT, bonus=BONUS, unknown=UNKNOWN)
-    return prefix_beam_search(log_probs, ALPHABET, fusion=fusion, **SETTING)[0].text  # type: ignore[arg-type]
+    return prefix_beam_search(log_probs, ALPHABET, fusion=fusion, width=WIDTH)[0].text
 
 
-def decoder(*, words: bool) -> Any:
-    """Theirs, told of our language model through its own interface."""
-    logging.getLogger("pyctcdecode").setLevel(logging.ERROR)
-    from pyctcdecode import Alphabet, BeamSearchDecoderCTC
-    from pyctcdecode.language_model import AbstractLanguageModel
-
-    class Judge(AbstractLanguageModel):  # type: ignore[misc]
-        """Scores a word as our fusion does."""
-
-        def __init__(self) -> None:
-            self.lm = model()
-            self.beginnings = {
-                w[:n] for w in self.lm.vocabulary.symbols for n in range(1, len(w) + 1)
-            }
-
-        @property
-        def order(self) -> int:
-            return 2
-
-        def get_start_state(self) -> Any:
-            return self.lm.step(np.array([self.lm.start]), self.lm.initial_state())
-
-        def score_partial_token(self, partial_token: str) -> float:
-            return 0.0 if partial_token in self.beginnings else UNKNOWN
-
-        def score(self, prev_state: Any, word: str, is_last_word: bool = False) -> Any:
-            total = 0.0
-            if word:
-                known = word in self.lm.vocabulary
-                number = int(self.lm.vocabulary.encode([word])[0])
-                total += WEIGHT * float(prev_state[0][0, number]) + BONUS
-                total += 0.0 if known else UNKNOWN
-                prev_state = self.lm.step(np.array([number]), prev_state[1])
-            end = WEIGHT * float(prev_state[0][0, self.lm.eos]) if is_last_word else 0.0
-            return total + end, prev_state
-
-    return BeamSearchDecoderCTC(Alphabet(list(ALPHABET), False), Judge() if words else None)
-
-
-def theirs(log_probs: NDArray[np.float64], peer: Any) -> str:
-    return str(
-        peer.decode_beams(
-            log_probs,
-            beam_width=SETTING["width"],
-            token_min_logp=SETTING["least_log_prob"],
-            beam_prune_logp=-SETTING["margin"],
-        )[0][0]
-    )
+def theirs(all_of_them: list[NDArray[np.float64]], *, words: bool) -> list[str]:
+    return peer_texts(
+        all_of_them, ALPHABET, model() if words else None,
+        weight=WEIGHT, bonus=BONUS, unknown=UNKNOWN, width=WIDTH,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("words", [False, True])
@@ -121,11 +75,11 @@ def test_texts_equal_what_pyctcdecode_said(words: bool) -> None:
 
 @pytest.mark.parametrize("words", [False, True])
 def test_texts_equal_pyctcdecodes(words: bool) -> None:
-    pytest.importorskip("pyctcdecode", reason="it asks for numpy 1; see the head of this file")
-    peer = decoder(words=words)
-    for seed in range(COUNT, COUNT + 10):
-        log_probs = posteriors(seed)
-        assert ours(log_probs, words=words) == theirs(log_probs, peer)
+    pytest.importorskip(
+        "pyctcdecode", reason="asks for numpy 1; see wakeword_train.sequence.ctc_peer"
+    )
+    others = [posteriors(seed) for seed in range(COUNT, COUNT + 10)]
+    assert [ours(p, words=words) for p in others] == theirs(others, words=words)
 
 
 def test_the_posteriors_are_neither_clear_nor_hopeless() -> None:
@@ -137,8 +91,6 @@ def test_the_posteriors_are_neither_clear_nor_hopeless() -> None:
 
 
 if __name__ == "__main__":
-    said = {
-        name: [theirs(posteriors(seed), decoder(words=name == "words")) for seed in range(COUNT)]
-        for name in ("letters", "words")
-    }
+    drawn = [posteriors(seed) for seed in range(COUNT)]
+    said = {name: theirs(drawn, words=name == "words") for name in ("letters", "words")}
     GOLDEN.write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")

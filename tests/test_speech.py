@@ -6,21 +6,25 @@ import io
 import lzma
 import os
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from wakeword.decode import ctc_loss
-from wakeword.errors import AudioFormatError, ConfigError
+from wakeword.cepstra import Normaliser
+from wakeword.decode import ctc_loss, prefix_beam_search
+from wakeword.errors import AudioFormatError, BundleError, ConfigError
+from wakeword.sequence_bundle import SequenceBundle, write_sequence_bundle
+from wakeword.speech import TASK, Recogniser
+from wakeword.vocabulary import Vocabulary
 from wakeword_train.data.an4 import COEFFICIENTS, Utterance, read_an4, read_cepstra
-from wakeword_train.data.cepstra import Normaliser, bend, draw_bend
+from wakeword_train.data.cepstra import bend, draw_bend
 from wakeword_train.sequence.speech import (
-    Alphabet,
     Weights,
     best_weights,
     decode_all,
@@ -30,6 +34,7 @@ from wakeword_train.sequence.speech import (
     word_model,
 )
 
+LETTERS = Vocabulary((" ", *"ABCD"))
 RNG = np.random.default_rng(0)
 FRAMES = RNG.normal(2, 3, (90, COEFFICIENTS)).astype(np.float32)
 
@@ -108,8 +113,8 @@ def test_the_real_archive_has_what_its_makers_say() -> None:
     speakers = [{u.speaker for u in part} for part in parts.values()]
     assert [len(s) for s in speakers] == [74, 10]
     assert not speakers[0] & speakers[1]
-    alphabet = Alphabet.of([u.text for part in parts.values() for u in part])
-    assert len(alphabet.symbols) == 28  # the blank, the space and the letters
+    letters = Vocabulary.of_chars(u.text for part in parts.values() for u in part)
+    assert len(letters) == 27  # with the space
 
 
 @given(cuts=st.lists(st.integers(0, 90), max_size=6))
@@ -140,6 +145,16 @@ def test_bad_frames_and_settings_are_named() -> None:
         for call in (one.whole, one.feed):
             with pytest.raises(AudioFormatError, match="frames"):
                 call(bad)
+    again = Normaliser.from_json(one.to_json())
+    np.testing.assert_array_equal(again.stream(FRAMES), one.stream(FRAMES))
+    plain = one.to_json()
+    changes: list[dict[str, Any]] = [
+        {"mean": [1]}, {"mean": ["x"] * 13}, {"deviation": [0.0] * 13}, {"prior": 0},
+        {"prior": "x"},
+    ]  # fmt: skip
+    for wrong in (None, {}, *({**plain, **change} for change in changes)):
+        with pytest.raises(BundleError, match="normaliser"):
+            Normaliser.from_json(wrong)
     with pytest.raises(ConfigError, match="prior=0"):
         Normaliser.of([FRAMES], prior=0)
     with pytest.raises(ConfigError, match="strength=3"):
@@ -182,7 +197,7 @@ def test_speakers_are_held_out_whole() -> None:
 
 def test_a_batch_depends_on_its_generator_alone_and_fits_together() -> None:
     all_of_them = utterances(12)
-    alphabet = Alphabet.of([u.text for u in all_of_them])
+    alphabet = Vocabulary.of_chars(u.text for u in all_of_them)
     one = Normaliser.of([u.frames for u in all_of_them])
     draw = draw_batches(all_of_them, alphabet, one.whole, batch=4, strength=1.0)
     x, frames, y, letters = draw(np.random.default_rng(3), 0)
@@ -195,11 +210,11 @@ def test_a_batch_depends_on_its_generator_alone_and_fits_together() -> None:
     for i in range(4):
         assert not x[i, frames[i] :].any()
         assert not y[i, letters[i] :].any()
-        assert alphabet.decode(y[i, : letters[i]]) in texts
+        assert alphabet.decode(y[i, : letters[i]] - 1) in texts
 
 
 def test_weights_are_chosen_by_the_fewest_errors() -> None:
-    alphabet = Alphabet(("", " ", "G", "N", "O"))
+    alphabet = Vocabulary((" ", "G", "N", "O"))
     model = word_model(["GO ON"] * 9 + ["NO"], 2)
     probs = np.full((5, 5), 1e-3)
     for t, k in enumerate((2, 4, 1, 4, 3)):
@@ -213,8 +228,6 @@ def test_weights_are_chosen_by_the_fewest_errors() -> None:
     assert best_weights(log_probs, ["NO ON"], alphabet, model, choices, 20) == choices[0]
     with pytest.raises(ConfigError, match="no weights"):
         best_weights(log_probs, ["GO"], alphabet, model, [], 20)
-    with pytest.raises(ConfigError, match="letter 'X'"):
-        alphabet.encode("GO X")
 
 
 @pytest.fixture(scope="module")
@@ -231,21 +244,75 @@ def models() -> dict[bool, Any]:
     }
 
 
+@pytest.fixture(scope="module")
+def bundle(models: dict[bool, Any], tmp_path_factory: pytest.TempPathFactory) -> SequenceBundle:
+    from wakeword_train.models.acoustic import to_graph
+
+    return write_sequence_bundle(
+        tmp_path_factory.mktemp("speech") / "speech",
+        task=TASK,
+        graphs={"step": to_graph(models[False])},
+        vocabularies={"letters": LETTERS},
+        settings={"normaliser": Normaliser.of([FRAMES]).to_json(), "stride": 4},
+    )
+
+
 @pytest.mark.slow
-def test_steps_of_the_stream_equal_the_whole(models: dict[bool, Any]) -> None:
+def test_the_recogniser_hears_what_the_whole_model_hears(
+    models: dict[bool, Any], bundle: SequenceBundle
+) -> None:
     import tensorflow as tf
 
-    model = models[False]
-    x = FRAMES[None, :90]
-    whole = tf.nn.log_softmax(model(x)).numpy()[0]
-    assert len(whole) == model.config.outputs(90) == 23
-    padded = np.pad(x, ((0, 0), (0, 2), (0, 0)))
-    state = model.initial_state()
-    for t in range(23):
-        log_probs, state = model.plain_step(padded[:, 4 * t : 4 * t + 4], state)
-        np.testing.assert_allclose(log_probs[0], whole[t], atol=1e-5)
+    normal = Normaliser.of([FRAMES]).stream(FRAMES)
+    whole = tf.nn.log_softmax(models[False](normal[None])).numpy()[0]
+    one = Recogniser(bundle)
+    np.testing.assert_allclose(one.log_probs(FRAMES), whole[:22], atol=1e-5)
+    one.reset()
+    one.feed(FRAMES)
+    wanted = prefix_beam_search(whole, ("", *LETTERS.symbols), width=50)[0]
+    found = one.finish()[0]
+    assert found.text == wanted.text
+    assert abs(found.score - wanted.score) < 1e-3  # 23 steps in single precision
+    from wakeword_train.models.acoustic import to_graph
+
     with pytest.raises(ConfigError, match="bidirectional model has no step"):
-        models[True].plain_step(x[:, :4], models[True].initial_state())
+        to_graph(models[True])
+
+
+@pytest.mark.slow
+@settings(max_examples=10)
+@given(cuts=st.lists(st.integers(0, 90), max_size=6))
+def test_any_chunking_is_recognised_alike(cuts: list[int], bundle: SequenceBundle) -> None:
+    words = word_model(["AB BA", "A"], 2)
+    one = Recogniser(bundle, words=words, weight=0.5, bonus=1.0)
+    one.feed(FRAMES)
+    whole = one.finish(None)
+    one.reset()
+    for chunk in np.split(FRAMES, sorted(cuts)):
+        one.feed(chunk)
+    parts = one.finish(None)
+    assert [f.text for f in parts] == [f.text for f in whole]
+    np.testing.assert_allclose([f.score for f in parts], [f.score for f in whole], atol=1e-3)
+
+
+@pytest.mark.slow
+def test_a_bundle_that_does_not_fit_is_refused(bundle: SequenceBundle) -> None:
+    def changed(**values: Any) -> SequenceBundle:
+        return replace(bundle, settings={**bundle.settings, **values})
+
+    fewer = replace(bundle, vocabularies={"letters": Vocabulary(("A",))})
+    plain = Normaliser.of([FRAMES[:, :5]]).to_json()
+    for wrong, message in (
+        (changed(stride=0), "need frames"), (changed(stride="x"), "need frames"),
+        (changed(normaliser=plain), "need frames"), (changed(normaliser=None), "normaliser"),
+        (fewer, "one for each letter"), (replace(bundle, task="language"), "need one for 'speech'"),
+    ):  # fmt: skip
+        with pytest.raises(BundleError, match=message):
+            Recogniser(wrong)
+    with pytest.raises(BundleError, match="give your own"):
+        Recogniser(bundle, words=word_model(["A"], 1))
+    with pytest.raises(AudioFormatError, match="NaN"):
+        Recogniser(bundle).feed(FRAMES * np.float32("nan"))
 
 
 @pytest.mark.slow

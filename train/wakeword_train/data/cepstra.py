@@ -1,76 +1,17 @@
-"""Frames of cepstra: their mean taken out, as a stream too, and other voices and channels drawn."""
+"""Other voices, channels and noise for frames of cepstra: drawn, then applied."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wakeword.errors import AudioFormatError, ConfigError
+from wakeword.errors import ConfigError
 
-__all__ = ["Bend", "Normaliser", "bend", "draw_bend"]
+__all__ = ["Bend", "bend", "draw_bend"]
 
 FloatArray = NDArray[np.float32]
-
-
-@dataclass(slots=True, eq=False)
-class Normaliser:
-    """Takes out what stays: the microphone, the room, the level.
-
-    Of a whole utterance the mean of its own frames. Of a stream the mean of the frames so far, as
-    if ``prior`` frames like those of training had come before; so nothing looks ahead, and any
-    chunking gives the same.
-
-    Args:
-        mean, deviation: (F,) of the frames of training.
-        prior: frames that the mean of training counts for.
-    """
-
-    mean: FloatArray
-    deviation: FloatArray
-    prior: int = 100
-    _sum: NDArray[np.float64] = field(init=False)
-    _count: int = field(init=False)
-
-    def __post_init__(self) -> None:
-        if self.prior < 1:
-            raise ConfigError(f"prior={self.prior}: need at least 1 frame")
-        self.reset()
-
-    @classmethod
-    def of(cls, clips: Sequence[FloatArray], prior: int = 100) -> Normaliser:
-        """Learn from clips of (T, F) frames."""
-        frames = np.concatenate(clips)
-        return cls(frames.mean(axis=0), np.maximum(frames.std(axis=0), 1e-3), prior)
-
-    def reset(self) -> None:
-        """Begin a new stream."""
-        self._sum = self.mean.astype(np.float64) * self.prior
-        self._count = self.prior
-
-    def whole(self, frames: FloatArray) -> FloatArray:
-        """Normalise an utterance (T, F) that has ended."""
-        _check(frames, len(self.mean))
-        if not len(frames):
-            return frames
-        return np.asarray((frames - frames.mean(axis=0)) / self.deviation, np.float32)
-
-    def feed(self, frames: FloatArray) -> FloatArray:
-        """Normalise the next frames (t, F) of a stream."""
-        _check(frames, len(self.mean))
-        if not len(frames):
-            return frames
-        sums = self._sum + np.cumsum(frames, axis=0, dtype=np.float64)
-        counts = self._count + np.arange(1, len(frames) + 1)
-        self._sum, self._count = sums[-1], int(counts[-1])
-        return np.asarray((frames - sums / counts[:, None]) / self.deviation, np.float32)
-
-    def stream(self, frames: FloatArray) -> FloatArray:
-        """Normalise a whole recording as a stream would be."""
-        self.reset()
-        return self.feed(frames)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -130,10 +71,3 @@ def bend(frames: FloatArray, how: Bend) -> FloatArray:
         result[first:last] = 0
     result[:, how.band[0] : how.band[1]] = 0
     return result
-
-
-def _check(frames: FloatArray, size: int) -> None:
-    if frames.ndim != 2 or frames.shape[1] != size:
-        raise AudioFormatError(f"frames of shape {frames.shape}: need (frames, {size})")
-    if not np.isfinite(frames).all():
-        raise AudioFormatError("frames hold NaN or infinity: look at what made them")

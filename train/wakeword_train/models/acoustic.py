@@ -10,9 +10,11 @@ import numpy as np
 import tensorflow as tf
 
 from wakeword.errors import ConfigError
+from wakeword.sequence_bundle import GraphFile
 from wakeword_train.layers import GRU, Bidirectional, Stack
+from wakeword_train.sequence.export import stack_graphs
 
-__all__ = ["AcousticConfig", "AcousticModel", "ctc_losses"]
+__all__ = ["AcousticConfig", "AcousticModel", "ctc_losses", "to_graph"]
 
 Tensor = Any
 
@@ -48,10 +50,7 @@ class AcousticConfig:
 
 
 class AcousticModel(keras.Model):
-    """Frames (B, T, F) -> logits (B, T', V); see :class:`AcousticConfig`.
-
-    Its state is the frames that the next convolution sees again, and that of the layers.
-    """
+    """Frames (B, T, F) -> logits (B, T', V); see :class:`AcousticConfig`."""
 
     def __init__(self, config: AcousticConfig, *, name: str | None = None) -> None:
         super().__init__(name=name)
@@ -88,32 +87,32 @@ class AcousticModel(keras.Model):
             mask = tf.sequence_mask(-(-lengths // config.stride), size[1])
         return self.head(self.drop(self.stack(x, mask=mask, training=training), training=training))
 
-    def initial_state(self, batch: int = 1) -> Any:
-        """State before the first frame."""
-        seen = tf.zeros((batch, self.config.kernel - self.config.stride, self.config.bins))
-        return seen, self.stack.initial_state(batch)
 
-    def plain_step(self, frames: Tensor, state: Any) -> tuple[Tensor, Any]:
-        """One step as it is exported: ``stride`` frames (B, stride, F) -> log-probabilities (B, V).
+def to_graph(model: AcousticModel) -> GraphFile:
+    """Convert a model that streams to a float32 TFLite step: ``kernel`` frames in, logits out.
 
-        Raises:
-            ConfigError: the model needs the end first.
-        """
-        if self.config.bidirectional:
-            raise ConfigError("a bidirectional model has no step: train one with both ways off")
-        seen, before = state
-        window = tf.concat([seen, frames], axis=1)
-        conv, norm, head = (
-            [np.asarray(w) for w in layer.get_weights()]
-            for layer in (self.conv, self.norm, self.head)
-        )
-        x = tf.matmul(tf.reshape(window, (-1, conv[0].shape[0])), conv[0]) + conv[1]
+    Raises:
+        ConfigError: the model needs the end first.
+        ExportError: the converter failed.
+    """
+    config = model.config
+    if config.bidirectional:
+        raise ConfigError("a bidirectional model has no step: train one with both ways off")
+    (kernel, bias), (scale, shift), (head, head_bias) = (
+        [np.asarray(w) for w in layer.weights] for layer in (model.conv, model.norm, model.head)
+    )
+
+    def take(window: Tensor) -> Tensor:
+        x = tf.matmul(tf.reshape(window, (1, kernel.shape[0])), kernel) + bias
         x -= tf.reduce_mean(x, axis=-1, keepdims=True)
-        spread = tf.reduce_mean(x * x, axis=-1, keepdims=True) + self.norm.epsilon
-        x = tf.nn.relu(x * tf.math.rsqrt(spread) * norm[0] + norm[1])
-        x, after = self.stack.plain_step(x, before)
-        log_probs = tf.nn.log_softmax(tf.matmul(x, head[0]) + head[1])
-        return log_probs, (window[:, self.config.stride :], after)
+        spread = tf.reduce_mean(x * x, axis=-1, keepdims=True) + model.norm.epsilon
+        return tf.nn.relu(x * tf.math.rsqrt(spread) * scale + shift)
+
+    def give(y: Tensor) -> dict[str, Tensor]:
+        return {"logits": tf.matmul(y, head) + head_bias}
+
+    spec = tf.TensorSpec((1, config.kernel, config.bins), tf.float32, name="frames")
+    return stack_graphs(model.stack, spec, take, give, schemes=["float32"])["float32"]
 
 
 def ctc_losses(logits: Tensor, outputs: Tensor, labels: Tensor, lengths: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,18 +13,20 @@ from numpy.typing import NDArray
 from wakeword.decode import Fusion, WordFusion, best_path, prefix_beam_search
 from wakeword.errors import ConfigError
 from wakeword.language import NgramModel, kneser_ney
+from wakeword.speech import Recogniser
 from wakeword.vocabulary import Vocabulary
-from wakeword_train.data.an4 import Utterance
+from wakeword_train.data.an4 import FRAMES_PER_S, Utterance
 from wakeword_train.data.cepstra import bend, draw_bend
 from wakeword_train.sequence_metrics import word_errors
 
 __all__ = [
-    "Alphabet",
     "Weights",
     "best_weights",
+    "cost",
     "decode_all",
     "draw_batches",
     "greedy_texts",
+    "heard_texts",
     "hold_out_speakers",
     "posteriors",
     "word_model",
@@ -31,38 +34,6 @@ __all__ = [
 
 Array = NDArray[Any]
 BATCH = 16
-
-
-@dataclass(frozen=True, slots=True)
-class Alphabet:
-    """The letters of the model: "" is the blank, at place 0.
-
-    >>> Alphabet.of(["GO ON"]).symbols
-    ('', ' ', 'G', 'N', 'O')
-    """
-
-    symbols: tuple[str, ...]
-
-    @classmethod
-    def of(cls, texts: Sequence[str]) -> Alphabet:
-        """Make one of what stands in texts."""
-        return cls(("", *sorted(set("".join(texts)))))
-
-    def encode(self, text: str) -> NDArray[np.int32]:
-        """Number the letters of a text.
-
-        Raises:
-            ConfigError: one that is not in the alphabet.
-        """
-        try:
-            return np.array([self.symbols.index(letter) for letter in text], np.int32)
-        except ValueError:
-            odd = next(letter for letter in text if letter not in self.symbols)
-            raise ConfigError(f"letter {odd!r} of {text[:40]!r} is not in the alphabet") from None
-
-    def decode(self, numbers: Sequence[int] | Array) -> str:
-        """Give the text of numbers, its spaces as between words."""
-        return " ".join("".join(self.symbols[int(n)] for n in numbers).split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +64,7 @@ def hold_out_speakers(
 
 def draw_batches(
     utterances: Sequence[Utterance],
-    alphabet: Alphabet,
+    letters: Vocabulary,
     normalise: Callable[[NDArray[np.float32]], NDArray[np.float32]],
     *,
     batch: int,
@@ -106,7 +77,7 @@ def draw_batches(
         and T a multiple of 64 so that few shapes come up.
     """
     clips = [normalise(u.frames) for u in utterances]
-    labels = [alphabet.encode(u.text) for u in utterances]
+    labels = [letters.encode(u.text) + 1 for u in utterances]  # 0 is the blank
     lengths = np.array([len(clip) for clip in clips])
 
     def draw(rng: np.random.Generator, number: int) -> tuple[Array, ...]:
@@ -152,34 +123,30 @@ def word_model(texts: Sequence[str], order: int) -> NgramModel:
     return kneser_ney([vocabulary.encode(s) for s in sentences], vocabulary, order)
 
 
-def greedy_texts(log_probs: Sequence[Array], alphabet: Alphabet) -> list[str]:
+def greedy_texts(log_probs: Sequence[Array], letters: Vocabulary) -> list[str]:
     """Text of the best path of each utterance."""
-    return [alphabet.decode(best_path(p)) for p in log_probs]
+    return [" ".join(letters.decode(best_path(p) - 1).split()) for p in log_probs]
 
 
 def decode_all(
     log_probs: Sequence[Array],
-    alphabet: Alphabet,
+    letters: Vocabulary,
     model: NgramModel | None,
     weights: Weights,
     width: int,
 ) -> list[str]:
     """Text of each utterance by prefix beam search."""
+    symbols = ("", *letters.symbols)
     fusion: Fusion | None = None
     if model is not None:
-        fusion = WordFusion(
-            model, model.vocabulary, weight=weights.weight, bonus=weights.bonus
-        )  # fmt: skip
-    return [
-        prefix_beam_search(p, alphabet.symbols, width=width, fusion=fusion)[0].text
-        for p in log_probs
-    ]
+        fusion = WordFusion(model, model.vocabulary, weight=weights.weight, bonus=weights.bonus)
+    return [prefix_beam_search(p, symbols, width=width, fusion=fusion)[0].text for p in log_probs]
 
 
 def best_weights(
     log_probs: Sequence[Array],
     texts: Sequence[str],
-    alphabet: Alphabet,
+    letters: Vocabulary,
     model: NgramModel,
     choices: Sequence[Weights],
     width: int,
@@ -188,10 +155,34 @@ def best_weights(
     if not choices:
         raise ConfigError("no weights to choose from: need at least one")
     rates = [
-        word_errors(decode_all(log_probs, alphabet, model, weights, width), texts).rate
+        word_errors(decode_all(log_probs, letters, model, weights, width), texts).rate
         for weights in choices
     ]
     return choices[int(np.argmin(rates))]
+
+
+def heard_texts(hears: Recogniser, clips: Sequence[NDArray[np.float32]]) -> list[str]:
+    """Text of each clip (T, F), heard as a stream on the exported step."""
+    found = []
+    for frames in clips:
+        hears.reset()
+        hears.feed(frames)
+        found.append(hears.finish()[0].text)
+    return found
+
+
+def cost(hears: Recogniser, clips: Sequence[NDArray[np.float32]]) -> tuple[float, float]:
+    """Milliseconds of one core that a second of speech costs: the step, and then the search."""
+    began = time.process_time()
+    hears.reset()
+    for frames in clips:
+        hears.log_probs(frames)
+    model = time.process_time() - began
+    began = time.process_time()
+    heard_texts(hears, clips)
+    whole = time.process_time() - began
+    seconds = sum(map(len, clips)) / FRAMES_PER_S
+    return 1000 * model / seconds, 1000 * (whole - model) / seconds
 
 
 def _padded(arrays: Sequence[Array], multiple: int) -> tuple[Array, NDArray[np.int32]]:

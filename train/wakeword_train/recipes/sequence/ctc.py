@@ -7,17 +7,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from wakeword.cepstra import Normaliser
+from wakeword.language import read_arpa, write_arpa
+from wakeword.sequence_bundle import write_sequence_bundle
+from wakeword.speech import TASK, Recogniser
+from wakeword.vocabulary import Vocabulary
 from wakeword_train.data.an4 import COEFFICIENTS, Utterance, read_an4
-from wakeword_train.data.cepstra import Normaliser
+from wakeword_train.sequence.ctc_peer import peer_texts
 from wakeword_train.sequence.fit import FitConfig
 from wakeword_train.sequence.run import Run
 from wakeword_train.sequence.speech import (
-    Alphabet,
     Weights,
     best_weights,
+    cost,
     decode_all,
     draw_batches,
     greedy_texts,
+    heard_texts,
     hold_out_speakers,
     posteriors,
     word_model,
@@ -69,9 +75,9 @@ class Data:
     train: list[Utterance]
     held_out: list[Utterance]
     test: list[Utterance]
-    alphabet: Alphabet
+    letters: Vocabulary
     normaliser: Normaliser
-    found: dict[str, list[Any]] = field(default_factory=dict)
+    chosen: dict[str, Weights] = field(default_factory=dict)
 
     def normalise(self, way: str) -> Any:
         """Give the way to take out what stays."""
@@ -84,8 +90,8 @@ def load(run: Run) -> Data:
     train, held_out = hold_out_speakers(parts["train"], run.config.held_out, run.rng("speakers"))
     if few := run.config.utterances:
         train, held_out, parts["test"] = train[:few], held_out[:few], parts["test"][:few]
-    alphabet = Alphabet.of([u.text for part in parts.values() for u in part])
-    return Data(train, held_out, parts["test"], alphabet, Normaliser.of([u.frames for u in train]))
+    letters = Vocabulary.of_chars(u.text for part in parts.values() for u in part)
+    return Data(train, held_out, parts["test"], letters, Normaliser.of([u.frames for u in train]))
 
 
 def build(run: Run, data: Data) -> dict[str, Any]:
@@ -94,7 +100,7 @@ def build(run: Run, data: Data) -> dict[str, Any]:
 
     return {
         way: AcousticModel(AcousticConfig(
-            bins=COEFFICIENTS, symbols=len(data.alphabet.symbols), units=run.config.units,
+            bins=COEFFICIENTS, symbols=len(data.letters) + 1, units=run.config.units,
             layers=run.config.layers, channels=run.config.channels,
             bidirectional=way == "both ways",
         ))
@@ -117,11 +123,11 @@ def fit(run: Run, data: Data, models: dict[str, Any]) -> None:
 
         def check(way: str = way, model: Any = model) -> float:
             found = posteriors(model, data.held_out, data.normalise(way))
-            return word_errors(greedy_texts(found, data.alphabet), texts(data.held_out)).rate
+            return word_errors(greedy_texts(found, data.letters), texts(data.held_out)).rate
 
         run.fit(
             way.replace(" ", "-"), model,
-            draw_batches(data.train, data.alphabet, data.normalise(way),
+            draw_batches(data.train, data.letters, data.normalise(way),
                          batch=run.config.batch, strength=run.config.strength),
             loss,
             FitConfig(batches=run.config.batches, rate=run.config.rate, warm_up=100,
@@ -132,36 +138,69 @@ def fit(run: Run, data: Data, models: dict[str, Any]) -> None:
 
 def evaluate(run: Run, data: Data, models: dict[str, Any]) -> Sequence[Row]:
     """Word errors on the test people, with and without the bigram."""
-    config = run.config
+    config, right = run.config, texts(data.test)
     bigram = word_model(texts(data.train), config.order)
     choices = [Weights(w, b) for w, b in itertools.product(config.weights, config.bonuses)]
+    bars = {} if run.small else {"both ways": ("<= 11", "<= 9")}
     rows = []
-    right = texts(data.test)
-    bars = {"both ways": ("<= 11", "<= 9"), "stream": ("", "")}
     for way, model in models.items():
         held = posteriors(model, data.held_out, data.normalise(way))
-        best = best_weights(
-            held, texts(data.held_out), data.alphabet, bigram, choices, config.width
-        )
+        best = best_weights(held, texts(data.held_out), data.letters, bigram, choices, config.width)
+        data.chosen[way] = best
         found = posteriors(model, data.test, data.normalise(way))
-        greedy = greedy_texts(found, data.alphabet)
-        beam = decode_all(found, data.alphabet, bigram, best, config.width)
+        greedy = greedy_texts(found, data.letters)
+        beam = decode_all(found, data.letters, bigram, best, config.width)
         plain = 100 * word_errors(greedy, right).rate
+        peer = None
+        theirs = peer_texts(
+            found if run.compare else [], ("", *data.letters.symbols), bigram,
+            weight=best.weight, bonus=best.bonus, width=config.width,
+        )  # fmt: skip
+        if theirs:
+            peer = ("pyctcdecode", 100 * word_errors(theirs, right).rate)
+            same = sum(a == b for a, b in zip(beam, theirs, strict=True))
+            rows.append(Row(f"{way}: texts as pyctcdecode's, of {len(right)}", same, digits=0))
+        first, second = bars.get(way, ("", ""))
         rows += [
-            Row(f"{way}: WER, best path, %", plain, bars[way][0], digits=1),
+            Row(f"{way}: WER, best path, %", plain, first, digits=1),
             Row(f"{way}: CER, best path, %", 100 * character_errors(greedy, right).rate, digits=1),
             Row(
                 f"{way}: WER, beam and bigram (weight {best.weight:g}, bonus {best.bonus:g}), %",
-                100 * word_errors(beam, right).rate, bars[way][1],
-                baseline=("best path", plain), digits=1,
+                100 * word_errors(beam, right).rate, second,
+                reference=peer, baseline=("best path", plain), digits=1,
             ),
         ]  # fmt: skip
     return rows
 
 
 def export(run: Run, data: Data, models: dict[str, Any]) -> Sequence[Row]:
-    """Nothing yet."""
-    return []
+    """Write the stream as a step and the bigram as ARPA; hear the test people with these alone."""
+    from wakeword_train.models.acoustic import to_graph
+
+    model, best = models["stream"], data.chosen["stream"]
+    bundle = write_sequence_bundle(
+        run.out / "speech", task=TASK, graphs={"step": to_graph(model)},
+        vocabularies={"letters": data.letters},
+        settings={
+            "normaliser": data.normaliser.to_json(), "stride": model.config.stride,
+            "weight": best.weight, "bonus": best.bonus,
+        },
+        training=run.training(LEDGER), force=True,
+    )  # fmt: skip
+    words = run.out / "speech-words.arpa"
+    write_arpa(word_model(texts(data.train), run.config.order), words)
+    hears = Recogniser(bundle, words=read_arpa(words), width=run.config.width)
+    frames = [u.frames for u in data.test]
+    heard = heard_texts(hears, frames)
+    model_ms, search_ms = cost(hears, frames)
+    return [
+        Row("stream as TFLite, bigram as ARPA: WER, %",
+            100 * word_errors(heard, texts(data.test)).rate, digits=1),
+        Row("kB of the step", bundle.size / 1000, digits=1),
+        Row("kB of its state", hears.graph.state_bytes / 1000, digits=2),
+        Row("ms of the step, a second of speech", model_ms, digits=2),
+        Row("ms of the search with the bigram, a second of speech", search_ms, digits=2),
+    ]  # fmt: skip
 
 
 def texts(utterances: Sequence[Utterance]) -> list[str]:
