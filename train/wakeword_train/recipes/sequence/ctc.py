@@ -87,10 +87,10 @@ class Data:
 def load(run: Run) -> Data:
     """Read AN4; hold some people of the training part back."""
     parts = read_an4(run.file("speech/an4.tar.xz"))
+    letters = Vocabulary.of_chars(texts(parts["train"]))
     train, held_out = hold_out_speakers(parts["train"], run.config.held_out, run.rng("speakers"))
     if few := run.config.utterances:
         train, held_out, parts["test"] = train[:few], held_out[:few], parts["test"][:few]
-    letters = Vocabulary.of_chars(u.text for part in parts.values() for u in part)
     return Data(train, held_out, parts["test"], letters, Normaliser.of([u.frames for u in train]))
 
 
