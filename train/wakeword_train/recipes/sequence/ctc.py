@@ -46,13 +46,14 @@ WAYS = ("both ways", "stream")
 class Config:
     """Settings of the recipe."""
 
-    batches: int = 1500
+    batches: int = 3500
     batch: int = 16
     rate: float = 3e-3
     units: int = 128
+    stream_units: int = 192
     layers: int = 2
     channels: int = 128
-    strength: float = 1.0
+    strength: float = 0.6
     held_out: int = 8
     utterances: int = 0
     order: int = 2
@@ -63,7 +64,7 @@ class Config:
 
 CONFIG = Config()
 SMALL = Config(
-    batches=4, batch=4, units=16, channels=16, utterances=12, held_out=1, width=8,
+    batches=4, batch=4, units=16, stream_units=16, channels=16, utterances=12, held_out=1, width=8,
     weights=(0.5,), bonuses=(0.0,),
 )  # fmt: skip
 
@@ -100,7 +101,8 @@ def build(run: Run, data: Data) -> dict[str, Any]:
 
     return {
         way: AcousticModel(AcousticConfig(
-            bins=COEFFICIENTS, symbols=len(data.letters) + 1, units=run.config.units,
+            bins=COEFFICIENTS, symbols=len(data.letters) + 1,
+            units=run.config.units if way == "both ways" else run.config.stream_units,
             layers=run.config.layers, channels=run.config.channels,
             bidirectional=way == "both ways",
         ))
@@ -131,7 +133,8 @@ def fit(run: Run, data: Data, models: dict[str, Any]) -> None:
                          batch=run.config.batch, strength=run.config.strength),
             loss,
             FitConfig(batches=run.config.batches, rate=run.config.rate, warm_up=100,
-                      check_every=150, save_every=50),
+                      check_every=250, save_every=50,
+                      average_last=0.25),
             check,
         )  # fmt: skip
 
