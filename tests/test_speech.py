@@ -23,7 +23,7 @@ from wakeword.sequence_bundle import SequenceBundle, write_sequence_bundle
 from wakeword.speech import TASK, Recogniser
 from wakeword.vocabulary import Vocabulary
 from wakeword_train.data.an4 import COEFFICIENTS, Utterance, read_an4, read_cepstra
-from wakeword_train.data.cepstra import bend, draw_bend
+from wakeword_train.data.cepstra import bend, draw_bend, frequency_warp
 from wakeword_train.sequence.speech import (
     Weights,
     best_weights,
@@ -36,6 +36,7 @@ from wakeword_train.sequence.speech import (
 
 LETTERS = Vocabulary((" ", *"ABCD"))
 RNG = np.random.default_rng(0)
+SPREAD = np.linspace(3, 0.5, COEFFICIENTS).astype(np.float32)
 FRAMES = RNG.normal(2, 3, (90, COEFFICIENTS)).astype(np.float32)
 
 
@@ -158,20 +159,43 @@ def test_bad_frames_and_settings_are_named() -> None:
     with pytest.raises(ConfigError, match="prior=0"):
         Normaliser.of([FRAMES], prior=0)
     with pytest.raises(ConfigError, match="strength=3"):
-        draw_bend(np.random.default_rng(0), 10, 13, 3.0)
+        draw_bend(np.random.default_rng(0), 10, SPREAD, 3.0)
 
 
 @given(seed=st.integers(0, 1000), frames=st.integers(1, 90))
 def test_a_bend_is_drawn_and_of_strength_0_changes_nothing(seed: int, frames: int) -> None:
     clip = FRAMES[:frames]
-    how = draw_bend(np.random.default_rng(seed), frames, COEFFICIENTS)
+    how = draw_bend(np.random.default_rng(seed), frames, SPREAD)
     bent = bend(clip, how)
     assert bent.dtype == np.float32
     assert 0.8 * frames - 1 <= len(bent) <= 1.25 * frames + 1
     np.testing.assert_array_equal(bent, bend(clip, how))
     assert np.all(bent[:, how.band[0] : how.band[1]] == 0)
-    none = draw_bend(np.random.default_rng(seed), frames, COEFFICIENTS, 0.0)
+    none = draw_bend(np.random.default_rng(seed), frames, SPREAD, 0.0)
     np.testing.assert_allclose(bend(clip, none), clip, atol=1e-5)
+
+
+@given(st.floats(0.85, 1.18))
+def test_a_warp_moves_a_resonance_by_its_factor_and_back(factor: float) -> None:
+    mel = np.linspace(2595 * np.log10(1 + 130 / 700), 2595 * np.log10(1 + 6800 / 700), 42)[1:-1]
+    hz = 700 * (10 ** (mel / 2595) - 1)
+    cosines = np.cos(np.pi * np.arange(13)[:, None] / 40 * (np.arange(40) + 0.5))
+
+    def resonance(at_hz: float) -> Any:
+        """Cepstra of a broad peak."""
+        return cosines @ np.exp(-(((mel - 2595 * np.log10(1 + at_hz / 700)) / 250) ** 2))
+
+    def peak_hz(cepstra: Any) -> float:
+        weights = np.where(np.arange(13) == 0, 1, 2) / 40
+        return float(hz[np.argmax(cosines.T @ (weights * cepstra))])
+
+    warped = frequency_warp(factor, 13) @ resonance(1800)
+    bin_width = 0.09  # of a filter here, of its frequency
+    assert abs(peak_hz(warped) / 1800 / factor - 1) < bin_width
+    again = frequency_warp(1 / factor, 13) @ warped
+    assert np.abs(again - resonance(1800)).max() < 0.1 * np.abs(resonance(1800)).max()
+    with pytest.raises(ConfigError, match="factor=3"):
+        frequency_warp(3.0, 13)
 
 
 def utterances(count: int) -> list[Utterance]:
@@ -199,7 +223,7 @@ def test_a_batch_depends_on_its_generator_alone_and_fits_together() -> None:
     all_of_them = utterances(12)
     alphabet = Vocabulary.of_chars(u.text for u in all_of_them)
     one = Normaliser.of([u.frames for u in all_of_them])
-    draw = draw_batches(all_of_them, alphabet, one.whole, batch=4, strength=1.0)
+    draw = draw_batches(all_of_them, alphabet, one.whole, one.deviation, batch=4, strength=1.0)
     x, frames, y, letters = draw(np.random.default_rng(3), 0)
     again = draw(np.random.default_rng(3), 7)
     for a, b in zip((x, frames, y, letters), again, strict=True):

@@ -66,6 +66,7 @@ def draw_batches(
     utterances: Sequence[Utterance],
     letters: Vocabulary,
     normalise: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+    deviation: NDArray[np.float32],
     *,
     batch: int,
     strength: float,
@@ -84,10 +85,7 @@ def draw_batches(
         order = np.argsort(lengths * rng.uniform(0.8, 1.25, len(lengths)))
         first = int(rng.integers(0, max(1, len(order) - batch + 1)))
         chosen = order[first : first + batch]
-        bent = [
-            bend(clips[i], draw_bend(rng, len(clips[i]), clips[i].shape[1], strength))
-            for i in chosen
-        ]
+        bent = [bend(clips[i], draw_bend(rng, len(clips[i]), deviation, strength)) for i in chosen]
         return (*_padded(bent, 64), *_padded([labels[i] for i in chosen], 1))
 
     return draw

@@ -129,7 +129,7 @@ def fit(run: Run, data: Data, models: dict[str, Any]) -> None:
 
         run.fit(
             way.replace(" ", "-"), model,
-            draw_batches(data.train, data.letters, data.normalise(way),
+            draw_batches(data.train, data.letters, data.normalise(way), data.normaliser.deviation,
                          batch=run.config.batch, strength=run.config.strength),
             loss,
             FitConfig(batches=run.config.batches, rate=run.config.rate, warm_up=100,
