@@ -80,19 +80,16 @@ def test_set(data: Path, word: str) -> Any:
 
 def trial(word: str, variant: str, args: argparse.Namespace) -> dict[str, Any]:
     """Train and test one word, or read what was found before."""
-    import numpy as np
-
     from wakeword.detector import Detector
     from wakeword.metrics import at_false_alarms, operating_point, sweep, with_utterances
     from wakeword_train.cli import progress_line
     from wakeword_train.conditions import parse_condition
     from wakeword_train.data.manifest import read_clips
     from wakeword_train.data.pack import key_of
-    from wakeword_train.recipes.make import CALIBRATION_WINDOWS
     from wakeword_train.recipes.sources import Sources, pack_of
     from wakeword_train.recipes.trigger import prepare, share_of, speak, train_model
     from wakeword_train.scoring import score
-    from wakeword_train.ship import quantise
+    from wakeword_train.ship import quantise, some_windows
     from wakeword_train.testset import label_of
 
     labels = {label_of(c.label): c.source.split("/")[0] for c in read_clips(args.data)}
@@ -118,7 +115,7 @@ def trial(word: str, variant: str, args: argparse.Namespace) -> dict[str, Any]:
         return dict(json.loads(done.read_text()))
     model = train_model(recipe, windows, folder, progress=progress)
     bundle = quantise(
-        model, config, recipe.words, windows.take(np.arange(CALIBRATION_WINDOWS)),
+        model, config, recipe.words, some_windows(windows, recipe.seed),
         folder / "draft", smooth_steps=recipe.smooth_steps, force=True,
     )  # fmt: skip
     conditions = [parse_condition(name) for name in CONDITIONS]

@@ -157,6 +157,14 @@ class Vocabulary:
         """Number of the mark that ends."""
         return None if self.eos is None else self._ids[self.eos]
 
+    def end(self) -> int:
+        """Give the number of the mark that ends.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        return self._mark("eos", self.eos_id)
+
     def split(self, text: str) -> list[str]:
         """Cut a text into units: its characters, or its words."""
         return list(text) if self.unit == "char" else text.split()
@@ -267,7 +275,7 @@ class Vocabulary:
 
     def _mark(self, name: str, number: int | None) -> int:
         if number is None:
-            raise ConfigError(f"{name}=True: this vocabulary has no such mark")
+            raise ConfigError(f"{name}: this vocabulary has no such mark")
         return number
 
 

@@ -7,7 +7,7 @@ byte. The converter runs in a process of its own, since it ends some failures wi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ __all__ = [
     "StepWeights",
     "by_member",
     "convert",
+    "float_scores",
     "float_step",
     "layers_of",
     "representative_steps",
@@ -170,6 +171,26 @@ def _member_step(
     return y @ w["head"] + w["head_bias"], after
 
 
+def _steps(
+    weights: StepWeights, streams: NDArray[np.uint16]
+) -> Iterator[tuple[list[FloatArray], FloatArray]]:
+    """Run the float step over feature windows: what goes into each step, and its scores."""
+    batch, count, bins = streams.shape
+    padded = np.zeros((batch, count + weights.kernel - weights.stride, bins), np.float32)
+    padded[:, weights.kernel - weights.stride :] = streams.astype(np.float32) / 256
+    state = [np.zeros((batch, h), np.float32) for h in weights.units]
+    for first in range(0, count - weights.stride + 1, weights.stride):
+        frames = padded[:, first : first + weights.kernel]
+        before = [frames, *state]
+        probs, state = float_step(weights, frames, state)
+        yield before, probs
+
+
+def float_scores(weights: StepWeights, streams: NDArray[np.uint16]) -> FloatArray:
+    """Run the float step over windows of raw features (B, T, F); return scores (B, steps, W)."""
+    return np.stack([probs for _, probs in _steps(weights, streams)], axis=1)
+
+
 def representative_steps(
     weights: StepWeights, streams: NDArray[np.uint16], every: int = 7
 ) -> dict[str, FloatArray]:
@@ -183,20 +204,10 @@ def representative_steps(
     Returns:
         Input name to array, all with the same first axis.
     """
-    batch, count, bins = streams.shape
-    padded = np.zeros((batch, count + weights.kernel - weights.stride, bins), np.float32)
-    padded[:, weights.kernel - weights.stride :] = streams.astype(np.float32) / 256
-    state = [np.zeros((batch, h), np.float32) for h in weights.units]
     names = ["frames", *(f"state_{i}" for i in range(len(weights.units)))]
-    kept: dict[str, list[FloatArray]] = {name: [] for name in names}
-    for step in range(count // weights.stride):
-        first = step * weights.stride
-        frames = padded[:, first : first + weights.kernel]
-        if step % every == 0:
-            for name, array in zip(names, [frames, *state], strict=True):
-                kept[name].append(array)
-        _, state = float_step(weights, frames, state)
-    return {name: np.concatenate(rows) for name, rows in kept.items()}
+    kept = [before for step, (before, _) in enumerate(_steps(weights, streams)) if not step % every]
+    columns = zip(names, zip(*kept, strict=True), strict=True)
+    return {name: np.concatenate(rows) for name, rows in columns}
 
 
 def convert(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import subprocess
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -22,17 +23,27 @@ from wakeword.metrics import (
     sweep,
     with_utterances,
 )
+from wakeword.model import open_model
 from wakeword_train.data.manifest import Clip, trains
+from wakeword_train.data.pack import Joined
+from wakeword_train.data.windows import Windows
 from wakeword_train.models.trigger import TriggerConfig
-from wakeword_train.quantize import convert, representative_steps, step_weights
+from wakeword_train.quantize import convert, float_scores, representative_steps, step_weights
 from wakeword_train.scoring import SAME_WORDS, Scored
 
-__all__ = ["calibrate", "ledger", "measure", "quantise"]
+__all__ = ["calibrate", "ledger", "measure", "quantise", "some_windows"]
 
 log = logging.getLogger(__name__)
+RANGES_OF = (3, 15, 60)  # windows
 CALIBRATE_ON = ("clean", "10dB", "0dB")
 HELD = ("speech", SAME_WORDS)
 MEASURE_ON = ("clean", "10dB", "0dB", "reverb")
+
+
+def some_windows(windows: Windows | Joined, seed: int) -> NDArray[np.uint16]:
+    """Draw the windows that :func:`quantise` takes: of all sorts, as they are trained on."""
+    rows = np.random.default_rng(seed).permutation(len(windows.label))
+    return windows.take(rows[: 4 * RANGES_OF[-1]])
 
 
 def quantise(
@@ -48,30 +59,46 @@ def quantise(
 ) -> Bundle:
     """Write a bundle of the model's step with default decisions.
 
+    The more windows set the ranges of int8, the wider those are, and the coarser is what lies
+    within. So several numbers of windows are tried, and the ranges with which the scores of the
+    others come out closest to those in float are taken.
+
     Args:
         model: Keras model whose first heads are the words; the others are dropped.
         config: its sizes.
         words: what the kept heads mean.
-        windows: shape (B, T, 40), raw features to set the int8 ranges by.
+        windows: shape (B, T, 40), raw features to set the int8 ranges by and to compare on.
         path: of the bundle, without suffix.
         smooth_steps: of the default decisions.
         int8: False keeps float32, for comparison.
         force: replace a bundle that exists.
     """
     weights = step_weights(model, config, len(words))
-    calibration = representative_steps(weights, windows, every=4) if int8 else None
-    content, tensors = convert(weights, calibration)
-    return write_bundle(
-        path,
-        model=content,
-        words=words,
-        stride=config.stride,
-        kernel=config.kernel,
-        inputs=tensors["inputs"],
-        outputs=tensors["outputs"],
-        decision={word: DecisionConfig(smooth_steps=smooth_steps) for word in words},
-        force=force,
-    )
+
+    def write(count: int, path: Path, force: bool) -> Bundle:
+        calibration = representative_steps(weights, windows[:count], every=4) if int8 else None
+        content, tensors = convert(weights, calibration)
+        return write_bundle(
+            path, model=content, words=words, stride=config.stride, kernel=config.kernel,
+            inputs=tensors["inputs"], outputs=tensors["outputs"],
+            decision={word: DecisionConfig(smooth_steps=smooth_steps) for word in words},
+            force=force,
+        )  # fmt: skip
+
+    counts = [count for count in RANGES_OF if 2 * count <= len(windows)]
+    if not int8 or len(counts) < 2:
+        return write(len(windows), path, force)
+    whole = windows.shape[1] // config.stride * config.stride
+    apart = windows[counts[-1] :, :whole]
+    wanted = float_scores(weights, apart)
+    errors = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for count in counts:
+            step = open_model(write(count, Path(folder, f"of_{count}"), True))
+            found = [step.run(frames, step.initial_state())[0] for frames in apart]
+            errors[count] = float(np.abs(np.stack(found) - wanted).mean())
+            log.info("ranges of %d windows: scores %.5f from float", count, errors[count])
+    return write(min(counts, key=lambda count: errors[count]), path, force)
 
 
 def calibrate(bundle: Bundle, heard: Scored, fa_per_hour: float) -> dict[str, DecisionConfig]:

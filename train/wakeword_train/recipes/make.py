@@ -14,8 +14,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from wakeword.bundle import Bundle, read_bundle
 from wakeword.errors import BundleError
 from wakeword_train.crew import open_crew
@@ -51,6 +49,7 @@ from wakeword_train.ship import (
     measure,
     quantise,
     rewrite,
+    some_windows,
 )
 from wakeword_train.synth import spoken_of
 from wakeword_train.testset import TestSet, label_of
@@ -59,7 +58,6 @@ from wakeword_train.validation import checker
 __all__ = ["run", "run_folder"]
 
 log = logging.getLogger(__name__)
-CALIBRATION_WINDOWS = 60  # set the int8 ranges
 
 
 def run(
@@ -130,9 +128,8 @@ def run(
         return None
     save_weights(model, len(recipe.words), folder / f"{name}.npz")
     draft = quantise(
-        model, config, recipe.words,
-        windows.take(np.arange(min(CALIBRATION_WINDOWS, len(windows.label)))),
-        folder / "draft" / name, smooth_steps=recipe.smooth_steps, force=True,
+        model, config, recipe.words, some_windows(windows, recipe.seed), folder / "draft" / name,
+        smooth_steps=recipe.smooth_steps, force=True,
     )  # fmt: skip
     with _timed(stages, "choosing the threshold"):
         heard, _ = hear(

@@ -140,15 +140,17 @@ def fit(
             )
         return value
 
-    def ask(weights: Weights) -> float:
-        assert check is not None
-        now = [np.asarray(variable) for variable in model.variables]
-        _assign(model, weights)
-        found = check()
-        _assign(model, now)
-        return found
+    def asking(check: Callable[[], float]) -> Callable[[Weights], float]:
+        def ask(weights: Weights) -> float:
+            now = [np.asarray(variable) for variable in model.variables]
+            _assign(model, weights)
+            found = check()
+            _assign(model, now)
+            return found
 
-    kept = Checkpoints(model, ask if check else None)
+        return ask
+
+    kept = Checkpoints(model, asking(check) if check else None)
     first_averaged = round(config.batches * (1 - config.average_last))
 
     def after(done: int, events: Events) -> None:

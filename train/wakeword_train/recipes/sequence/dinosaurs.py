@@ -73,8 +73,7 @@ class Data:
     @property
     def end(self) -> int:
         """Number of the end, which stands before a name too."""
-        assert self.vocabulary.eos_id is not None
-        return self.vocabulary.eos_id
+        return self.vocabulary.end()
 
 
 def load(run: Run) -> Data:

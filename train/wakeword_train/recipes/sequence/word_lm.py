@@ -76,8 +76,7 @@ class Data:
     @property
     def end(self) -> int:
         """Number of the end, which stands before a sentence too."""
-        assert self.vocabulary.eos_id is not None
-        return self.vocabulary.eos_id
+        return self.vocabulary.end()
 
     def numbers(self, sentences: Sequence[Sequence[str]]) -> list[NDArray[np.int32]]:
         """Number the words of sentences."""
