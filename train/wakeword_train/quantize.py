@@ -18,11 +18,9 @@ from wakeword_train.models.trigger import TriggerConfig, member_tags
 
 __all__ = [
     "StepWeights",
-    "by_member",
     "convert",
     "float_scores",
     "float_step",
-    "layers_of",
     "representative_steps",
     "step_weights",
 ]
@@ -47,26 +45,21 @@ class StepWeights:
     @property
     def members(self) -> list[dict[str, FloatArray]]:
         """The arrays of each member, by their plain names."""
-        return by_member(self.arrays)
+        found: dict[int, dict[str, FloatArray]] = {}
+        for name, array in self.arrays.items():
+            plain, _, member = name.partition(".")
+            found.setdefault(int(member or 0), {})[plain] = array
+        return [found[member] for member in sorted(found)]
 
     @property
     def units(self) -> tuple[int, ...]:
         """Width of each state: those of the first member, from the layer below, then the next's."""
         return tuple(
-            one[f"recurrent_{i}"].shape[0] for one in self.members for i in range(layers_of(one))
+            one[f"recurrent_{i}"].shape[0] for one in self.members for i in range(_layers_of(one))
         )
 
 
-def by_member(arrays: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Sort the arrays of a step by member."""
-    found: dict[int, dict[str, Any]] = {}
-    for name, array in arrays.items():
-        plain, _, member = name.partition(".")
-        found.setdefault(int(member or 0), {})[plain] = array
-    return [found[member] for member in sorted(found)]
-
-
-def layers_of(member: Mapping[str, Any]) -> int:
+def _layers_of(member: Mapping[str, Any]) -> int:
     """Count the recurrent layers of a member."""
     return sum(name.startswith("recurrent_") for name in member)
 
@@ -142,7 +135,7 @@ def float_step(
     """
     odds, after, rest = [], [], list(state)
     for member in weights.members:
-        count = layers_of(member)
+        count = _layers_of(member)
         own, new = _member_step(member, weights.reset_after, frames, rest[:count])
         odds.append(own)
         after += new
@@ -228,7 +221,7 @@ def convert(
     from wakeword_train.step_export import Scheme, convert_module
     from wakeword_train.trigger_step import step_module
 
-    module, step = step_module(weights.arrays, weights.kernel, weights.reset_after)
+    module, step = step_module(weights.members, weights.units, weights.kernel, weights.reset_after)
     scheme: Scheme = "float32" if calibration is None else "int8"
     found = convert_module(
         module,

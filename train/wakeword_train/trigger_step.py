@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from wakeword_train.quantize import by_member, layers_of
-
 __all__ = ["step_module"]
 
 
-def step_module(arrays: Mapping[str, Any], kernel: int, reset_after: bool) -> tuple[tf.Module, Any]:
-    """Write the step as plain products, so that each keeps its own scale."""
-    members = by_member(arrays)
-    units = [[m[f"recurrent_{i}"].shape[0] for i in range(layers_of(m))] for m in members]
-    bins = arrays["conv"].shape[0] // kernel
+def step_module(
+    members: Sequence[Mapping[str, Any]], units: Sequence[int], kernel: int, reset_after: bool
+) -> tuple[tf.Module, Any]:
+    """Write the step as plain products, so that each keeps its own scale.
+
+    Args:
+        members: the arrays of each (`wakeword_train.quantize.StepWeights`).
+        units: width of each state, the first member's first.
+        kernel: frames that a step looks at.
+        reset_after: where the reset gate stands.
+    """
+    layers = len(units) // len(members)
+    bins = members[0]["conv"].shape[0] // kernel
     spec = [tf.TensorSpec((1, kernel, bins), tf.float32, name="frames")]
-    widths = [h for own in units for h in own]
-    spec += [tf.TensorSpec((1, h), tf.float32, name=f"state_{i}") for i, h in enumerate(widths)]
+    spec += [tf.TensorSpec((1, h), tf.float32, name=f"state_{i}") for i, h in enumerate(units)]
     module = tf.Module()
 
-    def gru(member: dict[str, Any], x: Any, h: Any, i: int) -> Any:
+    def gru(member: Mapping[str, Any], x: Any, h: Any, i: int) -> Any:
         kernel_i, recurrent, bias = (member[f"{n}_{i}"] for n in ("kernel", "recurrent", "bias"))
         size = recurrent.shape[0]
 
@@ -46,9 +51,9 @@ def step_module(arrays: Mapping[str, Any], kernel: int, reset_after: bool) -> tu
         flat = tf.reshape(frames, (1, -1))
         out: dict[str, Any] = {}
         odds = []
-        for member, own in zip(members, units, strict=True):
+        for member in members:
             y = tf.nn.relu(tf.matmul(flat, member["conv"]) + member["conv_bias"])
-            for i in range(len(own)):
+            for i in range(layers):
                 number = len(out)
                 out[f"next_{number}"] = y = gru(member, y, state[number], i)
             share = np.float32(1 / len(members))
