@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from wakeword.errors import BundleError, ConfigError
@@ -43,6 +43,7 @@ def word_model(seed: int, order: int) -> NgramModel:
 
 
 @settings(max_examples=15)
+@example(seed=6370, order=2)  # has a context that leaves nothing for words not seen after it
 @given(seed=st.integers(0, 10_000), order=st.integers(1, 5))
 def test_out_and_in_again_is_the_same_model(
     seed: int, order: int, tmp_path_factory: pytest.TempPathFactory

@@ -68,7 +68,7 @@ def _lines(model: NgramModel) -> Iterator[str]:
     for k, table in enumerate(model.tables, 1):
         yield f"\n\\{k}-grams:\n"
         log_prob = np.maximum(table.log_prob.astype(np.float64) / LN10, NEVER)
-        backoff = table.backoff.astype(np.float64) / LN10
+        backoff = np.maximum(table.backoff.astype(np.float64) / LN10, NEVER)
         if k == 1:
             yield f"{NEVER:g}\t{BOS}\t{backoff[eos]:.7g}\n"
             for i, name in enumerate(names):
@@ -303,5 +303,9 @@ def _table(
     keys: NDArray[np.int64], log_prob: NDArray[np.float64], backoff: NDArray[np.float64]
 ) -> Table:
     """Make a table out of logarithms to base 10."""
-    natural = np.where(log_prob <= NEVER, -np.inf, log_prob * LN10)
-    return Table(keys, natural.astype(np.float32), (backoff * LN10).astype(np.float32))
+    return Table(keys, _natural(log_prob), _natural(backoff))
+
+
+def _natural(values: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Turn logarithms to base 10 into natural ones."""
+    return np.where(values <= NEVER, -np.inf, values * LN10).astype(np.float32)
