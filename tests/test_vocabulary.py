@@ -73,7 +73,7 @@ def test_a_mark_within_a_text_is_refused() -> None:
 
 
 def test_a_mark_that_is_not_there_cannot_be_asked_for() -> None:
-    with pytest.raises(ConfigError, match="eos=True"):
+    with pytest.raises(ConfigError, match="eos: this vocabulary has no such mark"):
         CHARS.encode("the", eos=True)
 
 
