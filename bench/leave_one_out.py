@@ -81,6 +81,7 @@ def test_set(data: Path, word: str) -> Any:
 def trial(word: str, variant: str, args: argparse.Namespace) -> dict[str, Any]:
     """Train and test one word, or read what was found before."""
     from wakeword.detector import Detector
+    from wakeword.files import beside
     from wakeword.metrics import at_false_alarms, operating_point, sweep, with_utterances
     from wakeword_train.cli import progress_line
     from wakeword_train.conditions import parse_condition
@@ -140,9 +141,8 @@ def trial(word: str, variant: str, args: argparse.Namespace) -> dict[str, Any]:
         "false_alarms": dict(zip(now.parts, now.false_alarms[0].tolist(), strict=True)),
         "hours": dict(zip(now.parts, now.hours, strict=True)),
     }  # fmt: skip
-    partial = done.with_suffix(".part")
-    partial.write_text(json.dumps(found, indent=1))
-    partial.replace(done)
+    with beside(done) as partial:
+        partial.write_text(json.dumps(found, indent=1))
     return found
 
 

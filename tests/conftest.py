@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from tests.sound_card import SoundCard
+    from wakeword.daemon.hub import Hub
 
 SLOW = [HealthCheck.too_slow]
 settings.register_profile("any machine", deadline=None, suppress_health_check=SLOW)
@@ -28,6 +29,17 @@ def card(tmp_path: Path) -> Iterator[SoundCard]:
     card.plug()
     yield card
     card.unplug()
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    """The thread of what listens and connects, running."""
+    from wakeword.daemon.hub import Hub
+
+    hub = Hub()
+    hub.start()
+    yield hub
+    hub.stop()
 
 
 @pytest.fixture

@@ -57,14 +57,6 @@ def stranger(tmp_path: Path) -> Authority:
     return Authority(tmp_path, "stranger")
 
 
-@pytest.fixture
-def hub() -> Iterator[Hub]:
-    hub = Hub()
-    hub.start()
-    yield hub
-    hub.stop()
-
-
 @contextlib.contextmanager
 def serving(hub: Hub, **config: Any) -> Iterator[WyomingServer]:
     server = WyomingServer(ServerConfig(address="127.0.0.1:0", **config), models)

@@ -105,14 +105,6 @@ class Peer:
 
 
 @pytest.fixture
-def hub() -> Iterator[Hub]:
-    hub = Hub()
-    hub.start()
-    yield hub
-    hub.stop()
-
-
-@pytest.fixture
 def peer() -> Iterator[Peer]:
     peer = Peer()
     yield peer

@@ -6,7 +6,6 @@ import contextlib
 import json
 import logging
 import socket
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -17,14 +16,6 @@ from wakeword.daemon.actions import SocketConfig
 from wakeword.daemon.hub import Hub
 from wakeword.errors import ConfigError
 from wakeword.sinks.socket_lines import BUFFER_BYTES, SocketSink
-
-
-@pytest.fixture
-def hub() -> Iterator[Hub]:
-    hub = Hub()
-    hub.start()
-    yield hub
-    hub.stop()
 
 
 @pytest.fixture

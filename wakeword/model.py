@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wakeword.bundle import Bundle
-from wakeword.errors import BundleError, ConfigError, DeviceError
+from wakeword.errors import BundleError, ConfigError
 from wakeword.frontend import BINS
 from wakeword.graph_check import Quantised, check_graph
 from wakeword.int8 import quantize
-from wakeword.runtime import open_interpreter, runtimes_to_try
+from wakeword.runtime import first_that_works, open_interpreter
 from wakeword.tflite_graph import read_graph
 
 __all__ = ["State", "StepModel", "Stream", "open_model", "open_stream"]
@@ -104,17 +104,13 @@ def open_model(bundle: Bundle, runtime: str | None = None) -> StepModel:
         )
     except BundleError as exc:
         raise BundleError(f"{bundle.path}: {exc}; get both files again or export anew") from exc
-    reasons = []
-    for name in runtimes_to_try(runtime):
-        try:
-            if name == "numpy":
-                return readable
-            return TFLiteStep(bundle, units, ends, open_interpreter(bundle.model_bytes, name))
-        except DeviceError as exc:
-            if runtime is not None:
-                raise
-            reasons.append(str(exc))
-    raise DeviceError("no runtime for the model: " + "; ".join(reasons))
+
+    def open_with(name: str) -> StepModel:
+        if name == "numpy":
+            return readable
+        return TFLiteStep(bundle, units, ends, open_interpreter(bundle.model_bytes, name))
+
+    return first_that_works(runtime, open_with)
 
 
 def open_stream(bundle: Bundle, runtime: str | None = None) -> Stream:

@@ -7,15 +7,23 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypeVar
 
 from numpy import __version__ as numpy_version
 
 from wakeword.errors import BundleError, ConfigError, DeviceError
 
-__all__ = ["RUNTIMES", "TFLITE_RUNTIMES", "open_interpreter", "runtimes_to_try"]
+__all__ = [
+    "RUNTIMES",
+    "TFLITE_RUNTIMES",
+    "first_that_works",
+    "open_interpreter",
+    "runtimes_to_try",
+]
+
+T = TypeVar("T")
 
 # Name -> module, the Interpreter class in it, and the command that installs it. (tensorflow.lite is
 # an attribute that TensorFlow fills when it is asked for, not a module with a class in it.)
@@ -42,6 +50,28 @@ def runtimes_to_try(runtime: str | None) -> tuple[str, ...]:
     if runtime not in RUNTIMES:
         raise ConfigError(f"runtime={runtime!r}: need one of {', '.join(RUNTIMES)}")
     return (runtime,)
+
+
+def first_that_works(runtime: str | None, open_with: Callable[[str], T]) -> T:
+    """Open a model with the runtime asked for, or with the first of those installed that works.
+
+    Args:
+        runtime: see :func:`runtimes_to_try`.
+        open_with: given a runtime's name, opens the model; raises DeviceError where it cannot.
+
+    Raises:
+        ConfigError: no such runtime.
+        DeviceError: the one asked for, or every one, does not work here.
+    """
+    reasons = []
+    for name in runtimes_to_try(runtime):
+        try:
+            return open_with(name)
+        except DeviceError as exc:
+            if runtime is not None:
+                raise
+            reasons.append(str(exc))
+    raise DeviceError("no runtime for the model: " + "; ".join(reasons))
 
 
 def _installed(module: str) -> bool:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from wakeword.errors import BundleError, ConfigError, DeviceError, WakewordError
 from wakeword.numpy_graph import MAX_ELEMENTS, MAX_OPERATORS, NumpyInterpreter
-from wakeword.runtime import open_interpreter, runtimes_to_try
+from wakeword.runtime import first_that_works, open_interpreter
 from wakeword.tflite_graph import Graph, Tensor, read_graph
 from wakeword.tflite_ops import SUPPORTED
 
@@ -219,16 +219,12 @@ def _open(model: bytes, graph: Graph, runtime: str | None) -> tuple[str, Any]:
     known = {op.name for op in graph.operators} <= SUPPORTED
     narrow = all(t.dtype != np.int16 for t in graph.tensors)
     readable = NumpyInterpreter(graph, len(model)) if known and narrow else None
-    reasons = []
-    for name in runtimes_to_try(runtime):
-        try:
-            if name != "numpy":
-                return name, open_interpreter(model, name)
-            if readable is not None:
-                return name, readable
-            raise DeviceError("numpy runs float32 and int8 of the operators it knows, not this")
-        except DeviceError as exc:
-            if runtime is not None:
-                raise
-            reasons.append(str(exc))
-    raise DeviceError("no runtime for the model: " + "; ".join(reasons))
+
+    def open_with(name: str) -> tuple[str, Any]:
+        if name != "numpy":
+            return name, open_interpreter(model, name)
+        if readable is not None:
+            return name, readable
+        raise DeviceError("numpy runs float32 and int8 of the operators it knows, not this")
+
+    return first_that_works(runtime, open_with)

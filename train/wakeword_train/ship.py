@@ -38,6 +38,7 @@ RANGES_OF = (3, 15, 60)  # windows
 CALIBRATE_ON = ("clean", "10dB", "0dB")
 HELD = ("speech", SAME_WORDS)
 MEASURE_ON = ("clean", "10dB", "0dB", "reverb")
+Converted = tuple[bytes, dict[str, list[str]]]  # of `convert`
 
 
 def some_windows(windows: Windows | Joined, seed: int) -> NDArray[np.uint16]:
@@ -75,9 +76,12 @@ def quantise(
     """
     weights = step_weights(model, config, len(words))
 
-    def write(count: int, path: Path, force: bool) -> Bundle:
+    def converted(count: int) -> Converted:
         calibration = representative_steps(weights, windows[:count], every=4) if int8 else None
-        content, tensors = convert(weights, calibration)
+        return convert(weights, calibration)
+
+    def write(found: Converted, path: Path, force: bool) -> Bundle:
+        content, tensors = found
         return write_bundle(
             path, model=content, words=words, stride=config.stride, kernel=config.kernel,
             inputs=tensors["inputs"], outputs=tensors["outputs"],
@@ -87,18 +91,20 @@ def quantise(
 
     counts = [count for count in RANGES_OF if 2 * count <= len(windows)]
     if not int8 or len(counts) < 2:
-        return write(len(windows), path, force)
+        return write(converted(len(windows)), path, force)
     whole = windows.shape[1] // config.stride * config.stride
     apart = windows[counts[-1] :, :whole]
     wanted = float_scores(weights, apart)
-    errors = {}
+    tried: dict[float, Converted] = {}  # by how far the scores are from float
     with tempfile.TemporaryDirectory() as folder:
         for count in counts:
-            step = open_model(write(count, Path(folder, f"of_{count}"), True))
+            one = converted(count)
+            step = open_model(write(one, Path(folder, f"of_{count}"), True))
             found = [step.run(frames, step.initial_state())[0] for frames in apart]
-            errors[count] = float(np.abs(np.stack(found) - wanted).mean())
-            log.info("ranges of %d windows: scores %.5f from float", count, errors[count])
-    return write(min(counts, key=lambda count: errors[count]), path, force)
+            error = float(np.abs(np.stack(found) - wanted).mean())
+            log.info("ranges of %d windows: scores %.5f from float", count, error)
+            tried.setdefault(error, one)
+    return write(tried[min(tried)], path, force)
 
 
 def calibrate(bundle: Bundle, heard: Scored, fa_per_hour: float) -> dict[str, DecisionConfig]:

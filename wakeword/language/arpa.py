@@ -8,9 +8,7 @@ such a one is written by its number, U+0020.
 from __future__ import annotations
 
 import math
-import os
 import re
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -19,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wakeword.errors import BundleError, ConfigError
+from wakeword.files import beside
 from wakeword.language.ngram import NgramModel, Table, find
 from wakeword.vocabulary import BOS, EOS, UNK, Unit, Vocabulary
 
@@ -43,15 +42,8 @@ def write_arpa(model: NgramModel, path: Path) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-        partial = Path(name)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.writelines(line.encode() for line in _lines(model))
-            partial.chmod(0o644)
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        with beside(path) as partial, partial.open("wb") as file:
+            file.writelines(line.encode() for line in _lines(model))
     except OSError as exc:
         raise ConfigError(f"{path}: cannot be written: {exc.strerror}; choose another") from exc
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -13,6 +13,16 @@ from wakeword.errors import ConfigError
 __all__ = ["Bidirectional", "Stack"]
 
 Tensor = Any
+Step = Callable[[Tensor, Any], tuple[Tensor, Any]]
+
+
+def _through(steps: Sequence[Step], x: Tensor, state: Any) -> tuple[Tensor, Any]:
+    """Run the steps of layers from the lowest up, each with its part of the state."""
+    after = []
+    for step, before in zip(steps, state, strict=True):
+        x, new = step(x, before)
+        after.append(new)
+    return x, tuple(after)
 
 
 class Stack(keras.layers.Layer):
@@ -60,19 +70,11 @@ class Stack(keras.layers.Layer):
 
     def step(self, x: Tensor, state: Any) -> tuple[Tensor, Any]:
         """One step: x (B, F) -> y (B, H) and the next state."""
-        after = []
-        for layer, before in zip(self.layers, state, strict=True):
-            x, new = layer.step(x, before)
-            after.append(new)
-        return x, tuple(after)
+        return _through([layer.step for layer in self.layers], x, state)
 
     def plain_step(self, x: Tensor, state: Any) -> tuple[Tensor, Any]:
         """The step as it is exported; see ``Recurrent.plain_step``."""
-        after = []
-        for layer, before in zip(self.layers, state, strict=True):
-            x, new = layer.plain_step(x, before)
-            after.append(new)
-        return x, tuple(after)
+        return _through([layer.plain_step for layer in self.layers], x, state)
 
     def call(
         self,
