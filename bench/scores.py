@@ -59,6 +59,7 @@ def pieces(recordings: TestSet, label: str, conditions: Sequence[Condition]) -> 
                 clips=tuple(own[at : at + CLIPS]), streams=(),
                 noises=recordings.noises if recorded else (),
                 rirs=recordings.rirs if condition.reverb else (),
+                talks=recordings.talks if condition.talk else (),
             )  # fmt: skip
             yield some, (condition,)
     # One clip of the word per source tells which recordings are of the same chain.
@@ -137,6 +138,7 @@ def _check(recordings: TestSet, conditions: Sequence[Condition]) -> None:
             for kind, needed, there in (
                 ("noise", condition.snr_db is not None and not condition.pink, recordings.noises),
                 ("impulse responses", condition.reverb, recordings.rirs),
+                ("long speech", condition.talk, recordings.talks),
             )
             if needed and not there
         ]
@@ -150,7 +152,7 @@ def _check(recordings: TestSet, conditions: Sequence[Condition]) -> None:
 def _key(engine: Engine, piece: Piece, seed: int, known: dict[Path, str]) -> str:
     """Name a piece by what its scores depend on; ``known`` keeps the digests of files."""
     some, conditions = piece
-    lists = [some.clips, [one for _, one in some.streams], some.noises, some.rirs]
+    lists = [some.clips, [one for _, one in some.streams], some.noises, some.rirs, some.talks]
     for one in (one for ones in lists for one in ones):
         if one.path not in known:
             known[one.path] = _sha256(one.path)
@@ -158,10 +160,9 @@ def _key(engine: Engine, piece: Piece, seed: int, known: dict[Path, str]) -> str
     burst = np.random.default_rng(0).normal(0, 3_000, 8_000).astype(np.int16)
     rir = np.exp(-np.arange(800) / 200).astype(np.float32)
     heard = [frame(burst, seed)]
-    heard += [
-        hear(heard[0], slice(LEAD, LEAD + 8_000), c, name="", seed=seed, noises=[burst], rirs=[rir])
-        for c in conditions
-    ]
+    drawn: dict[str, Any] = {"noises": [burst], "rirs": [rir], "talks": [burst]}
+    word = slice(LEAD, LEAD + 8_000)
+    heard += [hear(heard[0], word, c, name="", seed=seed, **drawn) for c in conditions]
     facts = {
         "format": FORMAT,
         "engine": engine.digest,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from wakeword.detector import Detector
 from wakeword.errors import ConfigError, DeviceError
 from wakeword_train import evaluate as command
-from wakeword_train.conditions import LEAD, TAIL, frame, hear, hiss, parse_condition
+from wakeword_train.conditions import LEAD, TAIL, TALK, frame, hear, hiss, parse_condition
 from wakeword_train.scoring import GAP, score
 from wakeword_train.testset import Recording, TestSet, read_corpus, read_lists, says
 
@@ -130,6 +130,25 @@ def test_in_a_noisy_room_the_noise_is_measured_against_the_reverberant_word(name
     assert np.abs(np.corrcoef(added[WORD], wet[WORD])[0, 1]) < 0.05
 
 
+@pytest.mark.parametrize("name", ["talk", "talk-reverb", "talk-reverb-10dB-pink"])
+def test_talk_comes_before_the_frame_and_is_as_loud_as_the_word(name: str) -> None:
+    condition = parse_condition(name)
+    assert (condition.talk, condition.before) == (True, TALK)
+    samples = frame(tone(1), seed=1)
+    talks = [np.random.default_rng(6).normal(0, 50, 3 * TALK).astype(np.int16)]
+    heard = hear(samples, WORD, condition, name="a", seed=1, talks=talks, rirs=[decaying()])
+    assert len(heard) == TALK + len(samples)
+    level = np.std(samples[WORD].astype(float))
+    if name == "talk":
+        np.testing.assert_array_equal(heard[TALK:], samples)
+        assert np.std(heard[:TALK].astype(float)) == pytest.approx(level, rel=0.01)
+    assert np.std(heard[:TALK].astype(float)) > level / 2
+    at = slice(WORD.start + TALK, WORD.stop + TALK)
+    assert np.std(heard[at].astype(float)) == pytest.approx(level, rel=0.1)
+    with pytest.raises(ConfigError, match=rf"'{name}' needs recordings of long speech.*--talk"):
+        hear(samples, WORD, condition, name="a", seed=1, rirs=[decaying()])
+
+
 def test_a_noisy_room_needs_both_kinds_of_recordings() -> None:
     samples = frame(tone(1), seed=1)
     condition = parse_condition("reverb-10dB")
@@ -188,7 +207,22 @@ def test_conditions_without_their_recordings_are_refused_with_the_remedy() -> No
 
 
 @pytest.mark.parametrize(
-    "name", ["", "dB", "10", "10db", "clean-pink", "100dB", "reverb-", "reverb-pink", "10dB-reverb"]
+    "name",
+    [
+        "",
+        "dB",
+        "10",
+        "10db",
+        "clean-pink",
+        "100dB",
+        "reverb-",
+        "reverb-pink",
+        "10dB-reverb",
+        "talk-",
+        "talk-clean",
+        "talk-talk",
+        "reverb-talk",
+    ],
 )
 def test_an_unknown_condition_is_refused(name: str) -> None:
     with pytest.raises(ConfigError, match="use clean"):

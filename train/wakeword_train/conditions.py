@@ -2,7 +2,8 @@
 
 Every recording is put into the same frame: 1 s of faint hiss before it, so that the front end has
 settled as it has on a live microphone, and 0.7 s after it, in which a late detection still counts.
-The frame is the same for every engine and condition.
+The frame is the same for every engine and condition. A recurrent model was just reset then, as it
+is once in its life; so there are conditions in which others talk for a while before the frame.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ from numpy.typing import NDArray
 from wakeword.errors import ConfigError
 from wakeword_train.data.mixing import coloured_noise, rms
 
-__all__ = ["LEAD", "TAIL", "Condition", "frame", "hear", "hiss", "parse_condition"]
+__all__ = ["LEAD", "TAIL", "TALK", "Condition", "frame", "hear", "hiss", "parse_condition"]
 
 LEAD = 16_000
 TAIL = 11_200
+TALK = 80_000  # samples of talk before the frame
 HISS_RMS = 4.0  # of 32768: -78 dB, below any microphone's own noise; digital silence is never live
 
 Samples = NDArray[np.int16]
@@ -33,35 +35,44 @@ class Condition:
     """One way to hear: ``snr_db`` None is without added noise; ``pink`` takes no recordings.
 
     With ``reverb`` and ``snr_db`` the word goes through the room first, and the noise is measured
-    against what arrives of it.
+    against what arrives of it. With ``talk`` somebody else has talked until a second before.
     """
 
     name: str
     snr_db: float | None = None
     pink: bool = False
     reverb: bool = False
+    talk: bool = False
+
+    @property
+    def before(self) -> int:
+        """Samples before the frame."""
+        return TALK if self.talk else 0
 
 
 def parse_condition(name: str) -> Condition:
     """Read ``clean``, ``reverb``, ``10dB`` (recorded noise), ``10dB-pink`` or ``reverb-10dB``.
 
+    ``talk`` is clean after talk; before any other name ``talk-`` does the same for that.
+
     Raises:
         ConfigError: none of these.
 
     >>> parse_condition("-3dB-pink")
-    Condition(name='-3dB-pink', snr_db=-3.0, pink=True, reverb=False)
+    Condition(name='-3dB-pink', snr_db=-3.0, pink=True, reverb=False, talk=False)
     """
-    if name == "clean":
-        return Condition(name)
-    if name == "reverb":
-        return Condition(name, reverb=True)
-    found = re.fullmatch(r"(reverb-)?(-?\d{1,2}(?:\.\d)?)dB(-pink)?", name)
+    if name in ("clean", "talk"):
+        return Condition(name, talk=name == "talk")
+    found = re.fullmatch(r"(talk-)?(?:reverb|(reverb-)?(-?\d{1,2}(?:\.\d)?)dB(-pink)?)", name)
     if not found:
         raise ConfigError(
-            f"condition {name!r}: use clean, reverb, 10dB, 10dB-pink, reverb-10dB or "
-            "reverb-10dB-pink"
+            f"condition {name!r}: use clean, reverb, 10dB, 10dB-pink, reverb-10dB, "
+            "reverb-10dB-pink, talk, or talk- before one of them"
         )
-    return Condition(name, snr_db=float(found[2]), pink=bool(found[3]), reverb=bool(found[1]))
+    return Condition(
+        name, snr_db=float(found[3]) if found[3] else None, pink=bool(found[4]),
+        reverb="reverb" in name, talk=bool(found[1]),
+    )  # fmt: skip
 
 
 def hiss(seed: int, count: int) -> Samples:
@@ -84,6 +95,7 @@ def hear(
     seed: int,
     noises: Sequence[Samples] = (),
     rirs: Sequence[NDArray[np.float32]] = (),
+    talks: Sequence[Samples] = (),
 ) -> Samples:
     """Hear a framed recording under a condition.
 
@@ -96,10 +108,11 @@ def hear(
         seed: of the whole evaluation.
         noises: recordings to draw from, each with samples; shorter ones are repeated.
         rirs: impulse responses, each with its direct sound at sample 0.
+        talks: recordings of talk, to draw from; short ones are repeated.
 
     Returns:
-        Shape (N,). Noise covers the frame too. The level of the word stays what it was, unless the
-        sum would clip: then all of it is made softer.
+        Shape (``condition.before`` + N,). Noise covers all of it. The level of the word stays what
+        it was, talk is as loud; unless the sum would clip: then all of it is made softer.
 
     Raises:
         ConfigError: the condition needs recordings that are not there.
@@ -108,6 +121,14 @@ def hear(
         [seed, zlib.crc32(condition.name.encode()), zlib.crc32(name.encode())]
     )
     heard = samples.astype(np.float64)
+    if condition.talk:
+        if not talks:
+            raise ConfigError(
+                f"condition {condition.name!r} needs recordings of long speech: add --talk"
+            )
+        talk = _stretch(rng, TALK, talks[int(rng.integers(len(talks)))].astype(np.float64))
+        heard = np.concatenate([talk * (_rms(heard[word]) / _rms(talk)), heard])
+        word = slice(word.start + TALK, word.stop + TALK)
     if condition.reverb:
         if not rirs:
             raise ConfigError(
@@ -115,7 +136,7 @@ def hear(
             )
         heard = _in_room(heard, word, rirs[int(rng.integers(len(rirs)))])
     if condition.snr_db is not None:
-        noise = _drawn(rng, len(samples), condition, noises)
+        noise = _drawn(rng, len(heard), condition, noises)
         gain = _rms(heard[word]) / _rms(noise) * 10 ** (-condition.snr_db / 20)
         heard = heard + gain * noise
     peak = float(np.abs(heard).max(initial=0))
@@ -140,7 +161,7 @@ def _in_room(samples: Floats, word: slice, rir: NDArray[np.float32]) -> Floats:
 def _drawn(
     rng: np.random.Generator, count: int, condition: Condition, noises: Sequence[Samples]
 ) -> Floats:
-    """Draw a stretch of noise, from a place in a recording where it is not silent."""
+    """Draw a stretch of noise."""
     if condition.pink:
         return coloured_noise(rng, count, 1.0).astype(np.float64)
     if not noises:
@@ -148,12 +169,16 @@ def _drawn(
             f"condition {condition.name!r} needs recordings of noise: name them with --noise, "
             f"or use {condition.name}-pink"
         )
-    noise = noises[int(rng.integers(len(noises)))].astype(np.float64)
-    if len(noise) < count:
-        noise = np.tile(noise, -(-count // len(noise)))
-    level = _rms(noise)
+    return _stretch(rng, count, noises[int(rng.integers(len(noises)))].astype(np.float64))
+
+
+def _stretch(rng: np.random.Generator, count: int, sound: Floats) -> Floats:
+    """Cut ``count`` samples from a place where a recording is not silent; repeat a short one."""
+    if len(sound) < count:
+        sound = np.tile(sound, -(-count // len(sound)))
+    level = _rms(sound)
     for _ in range(20):
-        start = int(rng.integers(len(noise) - count + 1))
-        if _rms(noise[start : start + count]) > 0.3 * level:
+        start = int(rng.integers(len(sound) - count + 1))
+        if _rms(sound[start : start + count]) > 0.3 * level:
             break
-    return noise[start : start + count]
+    return sound[start : start + count]

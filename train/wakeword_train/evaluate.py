@@ -91,9 +91,11 @@ def _parser() -> argparse.ArgumentParser:
     own.add_argument("--negatives", type=Path, nargs="+", metavar="PATH", default=[])
     own.add_argument("--noise", type=Path, nargs="+", metavar="PATH", default=[])
     own.add_argument("--rir", type=Path, nargs="+", metavar="PATH", default=[])
+    own.add_argument("--talk", type=Path, nargs="+", metavar="PATH", default=[])
     parser.add_argument("--conditions", help="comma-separated: clean, reverb, "
                         "10dB (recorded noise), 10dB-pink, reverb-10dB (the room, then noise), "
-                        "reverb-10dB-pink (default: clean)")  # fmt: skip
+                        "reverb-10dB-pink, talk (others talked before), or talk- before any "
+                        "of these (default: clean)")  # fmt: skip
     parser.add_argument("--target", type=float, nargs="+", default=[0.5], metavar="RATE",
                         help="false alarms per hour to find a threshold for")  # fmt: skip
     parser.add_argument("--tolerance-ms", type=int, default=700)
@@ -102,8 +104,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, metavar="FILE.json", help="pictures go beside it "
                         "(default: BUNDLE-evaluation.json)")  # fmt: skip
     parser.add_argument("--html", type=Path, metavar="FILE.html", help="write a report to read and "
-                        "to listen to, with a JSON beside it; conditions default to clean, 10 and "
-                        "0 dB and reverb, and without --out nothing else is written")  # fmt: skip
+                        "to listen to, with a JSON beside it; conditions default to clean, 10, "
+                        "0 dB, reverb, talk; without --out nothing else is written")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.add_argument("--force", action="store_true", help="overwrite what is there")
     return parser
@@ -119,6 +121,7 @@ def _recordings(args: argparse.Namespace, words: Sequence[str]) -> TestSet:
         return read_lists(
             args.positives, args.negatives, words=words, split=args.split, noises=args.noise,
             rirs=args.rir,
+            talks=args.talk,
         )  # fmt: skip
     if args.negatives or args.noise or args.rir:
         raise ConfigError("--negatives, --noise and --rir go with --positives; --data has its own")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,27 +100,31 @@ def hear_words(
         ConfigError: a condition lacks recordings.
         AudioFormatError: a file cannot be read.
     """
-    noises, rirs = sounds_of(recordings, conditions)
+    noises, rirs, talks = sounds_of(recordings, conditions)
     own = [(word, c) for word in words for c in recordings.clips if c.label == label_of(word)]
     for done, (word, clip) in enumerate(own):
         progress("words", done, len(own))
         framed, at = spoken(clip, seed)
         for condition in conditions:
-            heard = hear(framed, at, condition, name=clip.name, seed=seed, noises=noises, rirs=rirs)
+            heard = hear(
+                framed, at, condition, name=clip.name, seed=seed, noises=noises, rirs=rirs,
+                talks=talks,
+            )  # fmt: skip
             yield word, heard, Utterance(
-                probs=np.zeros(0), indices=np.zeros(0, np.int64), word_start=at.start,
-                word_end=at.stop, condition=condition.name, source=clip.source,
-                file=str(clip.path),
+                probs=np.zeros(0), indices=np.zeros(0, np.int64),
+                word_start=condition.before + at.start, word_end=condition.before + at.stop,
+                condition=condition.name, source=clip.source, file=str(clip.path),
             )  # fmt: skip
 
 
 def sounds_of(
     recordings: TestSet, conditions: Sequence[Condition]
-) -> tuple[list[NDArray[np.int16]], list[NDArray[np.float32]]]:
-    """Read the noises and the impulse responses that the conditions need."""
+) -> tuple[list[NDArray[np.int16]], list[NDArray[np.float32]], list[NDArray[np.int16]]]:
+    """Read the noises, the impulse responses and the talk that the conditions need."""
     noises = [read_audio(one.path) for one in recordings.noises] if _noisy(conditions) else []
     rirs = [_direct(read_audio(one.path)) for one in recordings.rirs if _any_room(conditions)]
-    return noises, rirs
+    talks = [_begin(one.path) for one in recordings.talks if any(c.talk for c in conditions)]
+    return noises, rirs, talks
 
 
 def spoken(clip: Recording, seed: int) -> tuple[NDArray[np.int16], slice]:
@@ -150,6 +155,16 @@ def _noisy(conditions: Sequence[Condition]) -> bool:
 def _any_room(conditions: Sequence[Condition]) -> bool:
     """Tell whether impulse responses are needed."""
     return any(c.reverb for c in conditions)
+
+
+def _begin(path: Path) -> NDArray[np.int16]:
+    """Read the first minute of a recording."""
+    found: list[NDArray[np.int16]] = []
+    for chunk in iter_audio(path):
+        found.append(chunk)
+        if sum(map(len, found)) >= 60 * RATE_HZ:
+            break
+    return np.concatenate(found)
 
 
 def _direct(samples: NDArray[np.int16]) -> NDArray[np.float32]:

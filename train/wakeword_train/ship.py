@@ -35,9 +35,9 @@ __all__ = ["calibrate", "ledger", "measure", "quantise", "some_windows"]
 
 log = logging.getLogger(__name__)
 RANGES_OF = (3, 15, 60)  # windows
-CALIBRATE_ON = ("clean", "10dB", "0dB")
+CALIBRATE_ON = ("clean", "10dB", "0dB", "talk")
 HELD = ("speech", SAME_WORDS)
-MEASURE_ON = ("clean", "10dB", "0dB", "reverb")
+MEASURE_ON = ("clean", "10dB", "0dB", "reverb", "talk", "talk-10dB")
 Converted = tuple[bytes, dict[str, list[str]]]  # of `convert`
 
 

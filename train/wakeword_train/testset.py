@@ -36,7 +36,7 @@ class Recording:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TestSet:
-    """Clips of words by label; long streams by part; noises and impulse responses to mix in."""
+    """Clips of words by label; long streams by part; noises, impulse responses, talk to mix in."""
 
     __test__ = False  # no test case, whatever pytest makes of the name
 
@@ -44,6 +44,7 @@ class TestSet:
     streams: tuple[tuple[str, Recording], ...]
     noises: tuple[Recording, ...] = ()
     rirs: tuple[Recording, ...] = ()
+    talks: tuple[Recording, ...] = ()
 
 
 def label_of(word: str) -> str:
@@ -69,7 +70,7 @@ def read_corpus(folder: Path, splits: Path, split: str) -> TestSet:
 
     Words, other phrases and commands become clips, each under its label: what is not the word is
     a negative of the same recording chain. Speech streams are taken whole, noise and music are one
-    part. Noises and impulse responses come from the same split.
+    part. Noises, impulse responses and talk come from the same split.
 
     Raises:
         ConfigError: no manifest or split file, or nothing of that split.
@@ -105,6 +106,7 @@ def read_corpus(folder: Path, splits: Path, split: str) -> TestSet:
         streams=tuple(streams.values()),
         noises=tuple(noises),
         rirs=tuple(rirs),
+        talks=tuple(one for part, one in streams.values() if part == "speech"),
     )
 
 
@@ -130,6 +132,7 @@ def read_lists(
     split: str | None = None,
     noises: Sequence[Path] = (),
     rirs: Sequence[Path] = (),
+    talks: Sequence[Path] = (),
 ) -> TestSet:
     """Take recordings from folders, or clips from a list.
 
@@ -141,6 +144,7 @@ def read_lists(
         split: rows of the TSV to take, None for all.
         noises: files or folders to mix in.
         rirs: files or folders of impulse responses.
+        talks: files or folders of long speech to hear before.
 
     Raises:
         ConfigError: nothing there, or a row that does not parse.
@@ -160,6 +164,7 @@ def read_lists(
         streams=tuple(streams),
         noises=tuple(_plain(noises)),
         rirs=tuple(_plain(rirs)),
+        talks=tuple(_plain(talks)),
     )
 
 

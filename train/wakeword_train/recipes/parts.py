@@ -116,13 +116,13 @@ def dev_streams(found: TestSet) -> list[DevStream]:
 def conditions_of(found: TestSet, names: Sequence[str]) -> list[Condition]:
     """Read conditions as a part can be heard: without recordings of noise it is pink.
 
-    Without impulse responses there is no room.
+    Without impulse responses there is no room, without long speech no talk.
     """
     kind = "" if found.noises else "-pink"
     return [
         parse_condition(name + (kind if name.endswith("dB") else ""))
         for name in names
-        if "reverb" not in name or found.rirs
+        if ("reverb" not in name or found.rirs) and ("talk" not in name or found.talks)
     ]
 
 

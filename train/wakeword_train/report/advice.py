@@ -126,7 +126,9 @@ def _noise(word: str, facts: WordFacts) -> Iterator[Advice]:
     name, hits = max(worse.items(), key=lambda pair: pair[1]["frr"])
     where = (
         "from 3 m away and from the next room"
-        if name.startswith("reverb")
+        if "reverb" in name
+        else "with the radio talking before each"
+        if name == "talk"
         else "in three noisy places (a running tap, television, a fan), "
         + condition_text(name.removesuffix("-pink"))
     )

@@ -90,23 +90,24 @@ def miss_examples(
     """Hear recordings of the word again, as they were heard when they were scored."""
     by_name = {condition.name: condition for condition in conditions}
     by_file = {str(clip.path): clip for clip in recordings.clips}
-    noises, rirs = sounds_of(recordings, conditions if chosen else ())
+    noises, rirs, talks = sounds_of(recordings, conditions if chosen else ())
     found = []
     for one in chosen:
         said = one.utterance
         clip = by_file[said.file]
-        framed, word = spoken(clip, seed)
+        framed, at = spoken(clip, seed)
+        condition = by_name[said.condition]
         sound = hear(
-            framed, word, by_name[said.condition], name=clip.name, seed=seed, noises=noises,
-            rirs=rirs,
-        )  # fmt: skip
+            framed, at, condition, name=clip.name, seed=seed, noises=noises, rirs=rirs, talks=talks
+        )
+        word = slice(said.word_start, said.word_end)
         stop = min(word.stop + AFTER, len(sound))
         start = max(word.start - BEFORE, stop - LONGEST, 0)
         found.append(
             _example(
                 clip, sound[start:stop], one.smoothed, said.indices, start,
-                at=start - LEAD, word=word, event=one.index, condition=said.condition,
-                fired=one.heard, peak=one.peak,
+                at=start - LEAD - condition.before, word=word, event=one.index,
+                condition=said.condition, fired=one.heard, peak=one.peak,
             )
         )  # fmt: skip
     return found

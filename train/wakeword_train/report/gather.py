@@ -30,12 +30,13 @@ EXAMPLES = 8
 
 
 def all_conditions(recordings: TestSet) -> list[Condition]:
-    """List the conditions that a report shows: clean, noise at 10 and 0 dB, and a room.
+    """List the conditions that a report shows: clean, noise at 10 and 0 dB, a room, after talk.
 
     Noise is pink where there are no recordings of it; without impulse responses there is no room.
     """
     kind = "" if recordings.noises else "-pink"
     names = ["clean", f"10dB{kind}", f"0dB{kind}", *(["reverb"] if recordings.rirs else [])]
+    names += ["talk", f"talk-10dB{kind}"] if recordings.talks else []
     return [parse_condition(name) for name in names]
 
 

@@ -93,6 +93,10 @@ def condition_text(name: str) -> str:
         return "as recorded"
     if name == "reverb":
         return "in another room's echo"
+    if name == "talk":
+        return "after others have talked"
+    if name.startswith("talk-"):
+        return f"after others have talked, {condition_text(name[5:])}"
     if name.startswith("reverb-"):
         return f"in another room's echo, {condition_text(name[7:])}"
     level_db, _, pink = name.partition("dB")
