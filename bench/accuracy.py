@@ -47,7 +47,7 @@ from wakeword_train.scoring import SAME_WORDS
 from wakeword_train.testset import label_of, read_corpus
 
 ROOT = Path(__file__).resolve().parents[1]
-CONDITIONS = "clean,10dB,10dB-pink,0dB,0dB-pink,-5dB,-5dB-pink,reverb-10dB"
+CONDITIONS = "clean,10dB,10dB-pink,0dB,0dB-pink,-5dB,-5dB-pink,reverb-10dB,talk,talk-10dB"
 HOLD = ("speech", SAME_WORDS)
 LIBRARIES = ("wakeword", "pymicro-wakeword", "pyopen-wakeword", "ai-edge-litert",
              "pymicro-features", "numpy")  # fmt: skip

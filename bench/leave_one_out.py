@@ -24,7 +24,7 @@ from typing import Any
 from machine import machine, put_section, versions
 
 WORDS = ("jarvis", "snowboy", "computer", "athena", "hadouken")
-CONDITIONS = ("clean", "10dB", "10dB-pink", "0dB", "0dB-pink", "reverb")
+CONDITIONS = ("clean", "10dB", "10dB-pink", "0dB", "0dB-pink", "reverb", "talk")
 HOLD = ("speech", "words, same recordings")
 ABLATIONS = {
     "all of it": "everything as `wakeword train` does it",

@@ -31,7 +31,8 @@ ROOT = Path(__file__).resolve().parents[1]
 RATE_HZ = 16_000
 DRY = AugmentConfig(
     quiet=1.0, coloured=0.0, babble=0.0, music=0.0, uneven=0.0, bursts=0.0, reverb=0.0,
-    narrow=0.0, clipped=0.0, telephone=0.0, opus=0.0, mp3=0.0, bend=0.0, speed=(1.0, 1.0),
+    narrow=0.0, clipped=0.0, telephone=0.0, opus=0.0, mp3=0.0, bend=0.0, begins=0.0,
+    speed=(1.0, 1.0),
 )  # fmt: skip
 # Everything but computed rooms: those have tests of their own, and cost seconds.
 MUCH = replace(HARD, rooms=0, opus=0.05, mp3=0.05, telephone=0.1)
@@ -326,6 +327,31 @@ def test_a_window_without_noise_keeps_its_sound() -> None:
     rng = np.random.default_rng(1)
     shares = [_share(studio.long(rng, studio.corpus.items[3]), 2_000.0) for _ in range(9)]
     assert np.median(shares) > 0.99  # in some there is talk besides
+
+
+def test_talk_begins_at_a_pause_out_of_the_quiet_and_may_end_again() -> None:
+    corpus = _tones(TONES, 9.0)
+    talk = next(item for item in corpus.items if item.kind == "speech")
+    pauses = corpus.samples[talk.start : talk.stop].reshape(-1, RATE_HZ // 2)
+    pauses[:, :400] = 0  # 25 ms of silence every half second
+    studio = Studio(corpus, replace(DRY, begins=1.0))
+    begun, ended = [], 0
+    for seed in range(40):
+        heard = np.abs(studio.long(np.random.default_rng(seed), talk).astype(float))
+        heard /= heard.max()
+        loud = np.flatnonzero(heard > 0.05)
+        begun.append(loud[0])
+        ended += loud[-1] < SAMPLES - 500
+        assert loud[0] >= LEAD * 160  # quiet until then
+        assert heard[loud[0] : loud[0] + 800].max() > 0.3  # and not after
+    assert 8 <= ended <= 32
+    assert np.std(begun) > SAMPLES / 8
+    always = [
+        studio_of.long(np.random.default_rng(0), talk)
+        for studio_of in (Studio(corpus, DRY), Studio(corpus, replace(DRY, begins=1e-9)))
+    ]
+    np.testing.assert_array_equal(*always)
+    assert np.abs(always[0][:800].astype(int)).max() > 0.3 * always[0].max()
 
 
 def test_speech_is_heard_in_a_computed_room() -> None:

@@ -22,7 +22,6 @@ from wakeword_train.data.pack import Joined
 from wakeword_train.data.windows import FRAMES, Windows
 from wakeword_train.events import Events
 from wakeword_train.loop import TELL_EVERY, Progress, loop, read_state
-from wakeword_train.models.trigger import going_on
 
 __all__ = ["FitConfig", "draw_batch", "fit", "mask", "targets"]
 
@@ -40,9 +39,7 @@ class FitConfig:
     doi:10.21437/Interspeech.2019-2680). With ``pool`` above 0 a word need not be told in every step
     after it: its best mean over so many steps counts for all (max pooling, Sun et al. 2016,
     doi:10.1109/SLT.2016.7846306). Every ``check_every`` batches of the last part the average so far
-    is asked what it misses. ``fresh`` is the share of windows that begin as a stream does; the
-    others go on where another window of the batch before ended. Were all fresh, a model would learn
-    that words come a second or two after it was reset, and hear them worse ever after.
+    is asked what it misses.
     """
 
     batches: int = 4_800
@@ -66,15 +63,12 @@ class FitConfig:
     mask_frames: int = 15
     pool: int = 0
     check_every: int = 360
-    fresh: float = 0.1
 
     def __post_init__(self) -> None:
         if self.batches < 1 or self.batch < 1:
             raise ConfigError(f"batches={self.batches}, batch={self.batch}: need at least 1 each")
         if not 0 < self.average_last <= 1:
             raise ConfigError(f"average_last={self.average_last}: need 0 < average_last <= 1")
-        if not 0 <= self.fresh <= 1:
-            raise ConfigError(f"fresh={self.fresh}: a share lies in [0, 1]")
 
 
 def targets(
@@ -215,25 +209,17 @@ def fit(
     held = (mine.stop - mine.start) / config.batch
     crew.share(model, config.batch)
 
-    running = going_on(model)
-    states = [np.zeros((config.batch, one.shape[1]), np.float32) for one in running.inputs[1:]]
-
-    def gradients_of(x: Any, y: Any, mask: Any, negative: Any, before: Any) -> list[Any]:
+    def gradients_of(x: Any, y: Any, mask: Any, negative: Any) -> list[Any]:
         with tf.GradientTape() as tape:
-            frames = tf.cast(x, tf.float32) / 256.0
-            probs, *after = running([frames, *before], training=True)
+            probs = model(tf.cast(x, tf.float32) / 256.0, training=True)
             loss = held * _loss(y, probs, mask, words, negative, config)
-        # Each worker fills in the rows that are its own.
-        around = [[mine.start, config.batch - mine.stop], [0, 0]]
-        ends = [tf.pad(state, around) for state in after]
-        return [loss, *ends, *tape.gradient(loss, model.trainable_variables)]
+        return [loss, *tape.gradient(loss, model.trainable_variables)]
 
     @tf.function(autograph=False)
-    def train_step(x: Any, y: Any, mask: Any, negative: Any, before: Any) -> Any:
-        loss, *found = crew.total(gradients_of, x, y, mask, negative, before)
-        gradients = found[len(states) :]
+    def train_step(x: Any, y: Any, mask: Any, negative: Any) -> Any:
+        loss, *gradients = crew.total(gradients_of, x, y, mask, negative)
         optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
-        return loss, found[: len(states)]
+        return loss
 
     @tf.function(reduce_retracing=True)
     def peaks(x: Any) -> Any:
@@ -246,7 +232,6 @@ def fit(
     first_averaged = round(config.batches * (1 - config.average_last))
 
     def train(number: int) -> float:
-        nonlocal states
         along = number / config.batches
         rate = config.rate * min((number + 1) / config.warm_up, 0.5 + 0.5 * np.cos(np.pi * along))
         optimizer.learning_rate.assign(max(rate, config.rate * 0.01))
@@ -256,11 +241,7 @@ def fit(
         y, counted = targets(windows.label[picked], windows.end[picked], heads, stride, config)
         x = mask(rng, windows.take(picked), config)
         pressure = np.float32(low + (high - low) * along)
-        other, goes_on = rng.permutation(config.batch), rng.random(config.batch) >= config.fresh
-        before = [(state[other] * goes_on[:, None])[mine] for state in states]
-        loss, after = train_step(x[mine], y[mine], counted[mine], pressure, before)
-        states = [np.asarray(state) for state in after]
-        return float(loss)
+        return float(train_step(x[mine], y[mine], counted[mine], pressure))
 
     def after(done: int, events: Events) -> None:
         nonlocal hard
@@ -283,13 +264,11 @@ def fit(
             log.info("hard negatives score %.3f to %.3f", top.max(), np.sort(top)[-len(hard)])
 
     def more() -> dict[str, Any]:
-        ends = {f"end{i}": state for i, state in enumerate(states)}
-        return kept.state() | ends | ({} if hard is None else {"hard": hard})
+        return kept.state() | ({} if hard is None else {"hard": hard})
 
     def restore(state: Mapping[str, NDArray[Any]]) -> None:
-        nonlocal hard, states
+        nonlocal hard
         hard = state.get("hard")
-        states = [state[f"end{i}"] for i in range(len(states))]
         kept.restore(state)
 
     loop(

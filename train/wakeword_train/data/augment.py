@@ -27,6 +27,8 @@ class AugmentConfig:
     computed room the noise stands in a place of its own in ``elsewhere``. ``narrow`` loses its
     treble; ``telephone``, ``opus`` and ``mp3`` come through that codec (the last two take ten times
     the time of all the rest). ``bend`` of the words are drawn out here and hurried there.
+    ``begins`` of the ordinary sound begins within the window, and half of that ends within it: were
+    only words heard out of the quiet, whatever breaks it would be taken for one.
 
     Computed rooms, babble, bursts and codecs are off unless asked for: what each of them brings has
     not been measured by itself yet.
@@ -51,6 +53,7 @@ class AugmentConfig:
     opus: float = 0.0
     mp3: float = 0.0
     bend: float = 0.0
+    begins: float = 0.2
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -17,6 +17,9 @@ FRAMES = 320  # 3.2 s
 LEAD = 50  # frames heard and dropped, so that the front end is not cold
 SAMPLES = (LEAD + FRAMES - 1) * HOP + WINDOW
 AFTER = 4_800  # samples heard after a word, at least
+PAUSE = 16_000  # of so many samples, the quietest moment is where ordinary sound begins
+SHORT = 4_800  # no shorter sound begins and ends in a window
+FADE = 160
 COLOURS = 9  # of generated noise, from white to brown
 COLOUR_SAMPLES = 2**18  # of each, round and round
 FloatArray = NDArray[np.float32]
@@ -27,6 +30,12 @@ def _paste(canvas: FloatArray, samples: FloatArray, at: int) -> None:
     first, last = max(at, 0), min(at + len(samples), len(canvas))
     if first < last:
         canvas[first:last] += samples[first - at : last - at]
+
+
+def _pause(samples: FloatArray) -> int:
+    """Find the sample at which the quietest 20 ms begin."""
+    rows = samples[: len(samples) // 320 * 320].reshape(-1, 320)
+    return int((rows**2).sum(axis=1).argmin()) * 320
 
 
 class Studio:
@@ -124,7 +133,7 @@ class Studio:
         clip = warp(clip, ratio)
         first, last = int(first / ratio), int(last / ratio)
         if alone:
-            fade = min(160, len(clip) // 2)
+            fade = min(FADE, len(clip) // 2)
             clip[:fade] *= np.linspace(0, 1, fade, dtype=np.float32)
             clip[-fade:] *= np.linspace(1, 0, fade, dtype=np.float32)
         level = np.float32(0.1 / (rms(clip[first:last]) + 1e-6))
@@ -148,14 +157,25 @@ class Studio:
         return self._finish(rng, canvas, word), end
 
     def long(self, rng: np.random.Generator, item: Item) -> NDArray[np.int16]:
-        """Make a window of ordinary sound: speech, a sentence, noise, or two of them at once."""
+        """Make a window of ordinary sound: speech, a sentence, noise, or two of them at once.
+
+        Some of it begins within the window, at a pause if there is one, and some ends there.
+        """
         ratio = float(rng.uniform(*self.config.speed))
-        canvas = np.zeros(SAMPLES, np.float32)
-        _paste(canvas, warp(self._crop(rng, item, int(SAMPLES * ratio) + 8), ratio), 0)
+        begins, ends = rng.random() < self.config.begins, rng.random() < 0.5
+        first = int(rng.integers(LEAD * HOP, SAMPLES - SHORT)) if begins else 0
+        stop = int(rng.integers(first + SHORT, SAMPLES + 1)) if begins and ends else SAMPLES
+        sound = warp(self._crop(rng, item, int((PAUSE + SAMPLES) * ratio) + 8), ratio)
+        sound = sound[_pause(sound[:PAUSE]) if begins else 0 :][: stop - first]
         if rng.random() < 0.15:
             gain = np.float32(10 ** (rng.uniform(-15, 0) / 20))
-            canvas += self._talk(rng, SAMPLES) * gain
-        return self._finish(rng, canvas, slice(0, SAMPLES))
+            sound = sound + self._talk(rng, SAMPLES)[: len(sound)] * gain
+        if begins:
+            sound[:FADE] *= np.linspace(0, 1, FADE, dtype=np.float32)
+            sound[-FADE:] *= np.linspace(1, 0, FADE, dtype=np.float32)
+        canvas = np.zeros(SAMPLES, np.float32)
+        _paste(canvas, sound, first)
+        return self._finish(rng, canvas, slice(first, stop))
 
     def _finish(
         self, rng: np.random.Generator, canvas: FloatArray, active: slice

@@ -22,7 +22,6 @@ __all__ = [
     "PRESETS",
     "TriggerConfig",
     "build",
-    "going_on",
     "load_weights",
     "member_tags",
     "save_weights",
@@ -135,32 +134,6 @@ def _tower(config: TriggerConfig, frames: Any, tag: str = "") -> Any:
         if config.batch_norm:
             y = layers.BatchNormalization(name=f"gru_{index}_norm{tag}")(y)
     return layers.Dropout(config.dropout)(y) if config.dropout else y
-
-
-def going_on(model: Any) -> Any:
-    """Make a model of the same layers that begins in the middle of a stream.
-
-    Args:
-        model: from :func:`build`, with one member.
-
-    Returns:
-        A ``keras.Model`` from frames and the state of each GRU, (B, units), to probabilities and
-        the states after the last step, in that order.
-    """
-    import keras
-    from keras import layers
-
-    frames, *chain = model.layers
-    y = frames.output
-    before, after = [], []
-    for layer in chain:
-        if isinstance(layer, layers.GRU):
-            before.append(keras.Input((layer.units,), name=f"{layer.name}_before"))
-            y = layer(y, initial_state=before[-1])
-            after.append(y[:, -1])
-        else:
-            y = layer(y)
-    return keras.Model([frames.output, *before], [y, *after], name="going_on")
 
 
 def side_by_side(models: Sequence[Any], config: TriggerConfig) -> Any:
