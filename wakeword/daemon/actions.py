@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import socket
 from dataclasses import dataclass
 from typing import ClassVar
 from urllib.parse import urlsplit
 
-from wakeword.daemon.settings import host_and_port
+from wakeword.daemon.settings import WyomingConfig, host_and_port
 from wakeword.errors import ConfigError
 
 __all__ = [
     "KINDS",
     "ActionConfig",
+    "AssistConfig",
     "CommandConfig",
     "MqttConfig",
     "RecordingConfig",
@@ -232,6 +234,53 @@ class SatelliteConfig:
         return host_and_port(self.address)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssistConfig(WyomingConfig):
+    """Be a satellite of Home Assistant, which connects to us and hears the command after the word.
+
+    Args:
+        address: HOST:PORT at which it finds us; 10700 is the usual port.
+        clients: at most so many at once; one of them alone is served with sound.
+        name: as it shows us, and under which we are announced; empty takes the host name.
+        area: the room we stand in, as a hint.
+        before_ms: of sound before the word fired, 0 to 1500; more, and the word itself is written
+            down with the command.
+        answers: whether answers are spoken here.
+        player: program and arguments that play raw 16-bit mono samples of ``{rate}`` Hz from their
+            standard input; empty takes the first there is of paplay and aplay.
+        peers: addresses or networks that may connect; none lets all that reach the port.
+    """
+
+    address: str = "0.0.0.0:10700"  # nosec B104 - only where an action asks for it
+    clients: int = 8
+    area: str = ""
+    before_ms: int = 100  # of 80 recordings of "computer" nine in ten end later than 130 ms before
+    answers: bool = True
+    player: tuple[str, ...] = ()
+    peers: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        WyomingConfig.__post_init__(self)
+        _between("before_ms", self.before_ms, 0, 1500)
+        if len(self.area) > 64:
+            raise ConfigError(f"area={self.area[:64]!r}...: need at most 64 letters")
+        if self.player and not self.player[0]:
+            raise ConfigError('player=[""]: need a program, or leave it out')
+        for peer in self.peers:
+            try:
+                ipaddress.ip_network(peer, strict=False)
+            except ValueError as exc:
+                raise ConfigError(
+                    f"peers={peer!r}: need addresses, or networks such as 192.168.1.0/24"
+                ) from exc
+
+    @property
+    def node_name(self) -> str:
+        """How Home Assistant calls us."""
+        found = re.sub(r"[^A-Za-z0-9_-]", "-", socket.gethostname())[:50]
+        return self.name or found or "wakeword"
+
+
 ActionConfig = (
     CommandConfig
     | SoundConfig
@@ -240,6 +289,7 @@ ActionConfig = (
     | SocketConfig
     | RecordingConfig
     | SatelliteConfig
+    | AssistConfig
 )
 KINDS: dict[str, type[ActionConfig]] = {
     "command": CommandConfig,
@@ -249,4 +299,5 @@ KINDS: dict[str, type[ActionConfig]] = {
     "socket": SocketConfig,
     "recording": RecordingConfig,
     "satellite": SatelliteConfig,
+    "assist": AssistConfig,
 }

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from wakeword.daemon.actions import (
     ActionConfig,
+    AssistConfig,
     CommandConfig,
     MqttConfig,
     SatelliteConfig,
@@ -31,6 +32,7 @@ from wakeword.errors import ConfigError, DeviceError, WakewordError
 from wakeword.files import beside
 from wakeword.quiet import quiet_runtime
 from wakeword.sinks.mqtt import connect_client
+from wakeword.sinks.player import player_program
 from wakeword.sinks.webhook import read_secret
 from wakeword.web.guard import read_token, token_path
 
@@ -110,6 +112,9 @@ def check(path: Path) -> str:
             lines.append(f"{word}: {needs} while the machine plays sound")
     if config.wyoming is not None and (why := can_announce(config.wyoming)):
         lines.append(f"[wyoming] is not announced: {why}")
+    for name, action in config.actions.items():
+        if isinstance(action, AssistConfig):
+            lines += [f"[action.{name}] {what}" for what in _assist(action)]
     return "\n".join(lines)
 
 
@@ -126,6 +131,16 @@ def _check_page(path: Path, web: WebConfig, state: Path) -> None:
             raise ConfigError(f"{path}: [web] {exc}") from exc
 
 
+def _assist(action: AssistConfig) -> list[str]:
+    """Say what a satellite of Home Assistant's cannot do here."""
+    found = []
+    if why := can_announce(action):
+        found.append(f"is not announced: {why}")
+    if action.answers and not player_program(action.player):
+        found.append("speaks no answers: no paplay or aplay here (apt install alsa-utils)")
+    return found
+
+
 def _check_port(path: Path, name: str, server: ServerConfig) -> None:
     """Raise ConfigError where a certificate cannot be used; binds nothing."""
     try:
@@ -140,6 +155,9 @@ def _check_action(name: str, action: ActionConfig) -> None:
         raise ConfigError(f"run: {action.run[0]!r} is no program here; give its whole path")
     if isinstance(action, MqttConfig):
         connect_client(f"action {name}", action, "check")
+    if isinstance(action, AssistConfig):
+        Port(action, 0)
+        player_program(action.player)
     if isinstance(action, SatelliteConfig) and action.tls:
         client_context(action.ca_file)
     if isinstance(action, WebhookConfig):

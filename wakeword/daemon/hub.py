@@ -59,11 +59,16 @@ class Hub:
             future.cancel()
             raise DeviceError(f"no server within {timeout_s:g} s; the machine is too busy") from exc
 
-    def spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        """Run a coroutine beside all else, until it or the hub ends; what it raises is logged."""
+    def spawn(self, coroutine: Coroutine[Any, Any, None]) -> concurrent.futures.Future[None]:
+        """Run a coroutine beside all else, until it or the hub ends; what it raises is logged.
+
+        Returns:
+            What cancels it.
+        """
         task = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
         self._tasks.add(task)
         task.add_done_callback(self._done)
+        return task
 
     def _done(self, task: concurrent.futures.Future[None]) -> None:
         self._tasks.discard(task)

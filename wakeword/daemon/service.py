@@ -274,6 +274,7 @@ class Service:
         if "audio" in fixed:
             config = replace(config, audio=self.config.audio)
         self.servers.renew()
+        self.sinks.renew()
         self.sinks.change(config.actions, _words_of(config))
         self._wanted, self._latest = config, models
         self._loaded = _Loaded(config, models, detector, gate)

@@ -8,38 +8,29 @@ A client says ``describe`` and gets ``info``; or ``detect`` with the words it wa
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import logging
-import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import wakeword
 from wakeword.daemon.models import Models
-from wakeword.daemon.port import Port
 from wakeword.daemon.settings import ServerConfig
+from wakeword.daemon.wyoming_port import UNSENT_BYTES, WyomingPort
 from wakeword.daemon.wyoming_stream import WyomingStream
-from wakeword.daemon.wyoming_wire import (
-    HEADER_BYTES,
-    Message,
-    WireError,
-    read_message,
-    write_message,
-)
+from wakeword.daemon.wyoming_wire import Message, WireError, read_message, write_message
 from wakeword.errors import WakewordError
-from wakeword.microphone import SystemClock
-from wakeword.sinks.outage import Outage
 
-__all__ = ["WyomingServer", "info"]
+__all__ = ["WyomingServer", "info", "wake_info"]
 
-UNSENT_BYTES = 65_536  # answers a client may leave unread before it is cut off
 NAMES = 100
-
-log = logging.getLogger("wakeword")
 
 
 def info(models: Models) -> dict[str, Any]:
     """Describe the words that can be asked for, as ``info`` does."""
+    return wake_info({w: bundle.sha256[:12] for bundle, words in models.bundles for w in words})
+
+
+def wake_info(versions: Mapping[str, str]) -> dict[str, Any]:
+    """Describe words, each with the version of its model, as ``info`` does."""
     own = {"name": "wakeword", "url": ""}
     words = [
         {
@@ -49,10 +40,9 @@ def info(models: Models) -> dict[str, Any]:
             "languages": [],
             "attribution": own,
             "installed": True,
-            "version": bundle.sha256[:12],
+            "version": version,
         }
-        for bundle, known in models.bundles
-        for word in known
+        for word, version in versions.items()
     ]
     program = {
         "name": "wakeword",
@@ -73,7 +63,7 @@ def info(models: Models) -> dict[str, Any]:
     }
 
 
-class WyomingServer(Port):
+class WyomingServer(WyomingPort):
     """Serves each client with a detector of its own.
 
     Args:
@@ -82,37 +72,10 @@ class WyomingServer(Port):
     """
 
     def __init__(self, config: ServerConfig, models: Callable[[], Models]) -> None:
-        super().__init__(config, HEADER_BYTES)
+        super().__init__(config)
         self._models = models
-        self._full = Outage("wyoming, clients", SystemClock())
-        self._broken = Outage("wyoming, messages", SystemClock())
-        self.clients = 0
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve one client until it leaves, or sends what is no message."""
-        if self.clients >= self.config.clients:
-            self._full.failed(f"{self.clients} are connected; more are refused")
-            writer.transport.abort()
-            return
-        self._full.over()
-        self.clients += 1
-        peer = writer.get_extra_info("peername")
-        with contextlib.suppress(OSError):  # a satellite that lost its power says no good-bye
-            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        try:
-            await self._answer(reader, writer)
-            self._broken.over()
-        except WireError as exc:
-            self._broken.failed(f"client {peer}: {exc}; cut off")
-        except OSError as exc:
-            log.debug("wyoming, client %s: %s", peer, exc)
-        finally:
-            self.clients -= 1
-            if writer.transport.get_write_buffer_size():
-                writer.transport.abort()
-            writer.close()
-
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer message after message."""
         stream = WyomingStream(self._models())
         while (message := await read_message(reader)) is not None:

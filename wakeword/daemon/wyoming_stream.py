@@ -14,7 +14,7 @@ from wakeword.daemon.models import Models
 from wakeword.daemon.wyoming_wire import Message, WireError
 from wakeword.detector import Detector
 
-__all__ = ["WyomingStream", "pcm"]
+__all__ = ["WyomingStream", "form_of", "pcm"]
 
 RATES_HZ = (8_000, 192_000)
 CHANNELS = 8
@@ -22,6 +22,19 @@ WIDTHS = {1: "u1", 2: "<i2", 4: "<i4"}
 SLICE = RATE_HZ // 2  # samples after which other clients get their turn
 
 Send = Callable[[str, Mapping[str, Any]], None]
+
+
+def form_of(message: Message) -> tuple[int, int, int]:
+    """Return rate in Hz, bytes a sample, and channels of ``audio-start`` or ``audio-chunk``.
+
+    Raises:
+        WireError: a form of sound that nobody sends.
+    """
+    return (
+        _whole(message, "rate", *RATES_HZ),
+        _whole(message, "width", 1, 4),
+        _whole(message, "channels", 1, CHANNELS),
+    )
 
 
 def pcm(payload: bytes, width: int, channels: int) -> NDArray[Any]:
@@ -89,9 +102,7 @@ class WyomingStream:
 
     async def _chunk(self, message: Message, send: Send) -> None:
         """Hear one piece."""
-        rate_hz = _whole(message, "rate", *RATES_HZ)
-        width = _whole(message, "width", 1, 4)
-        channels = _whole(message, "channels", 1, CHANNELS)
+        rate_hz, width, channels = form_of(message)
         if self._resampler is None or self._resampler.rate_hz != rate_hz:
             self._resampler = Resampler(rate_hz)
         if message.data.get("timestamp") is not None:

@@ -15,7 +15,15 @@ from numpy.typing import NDArray
 from wakeword.audio import RATE_HZ
 from wakeword.detector import Detection
 
-__all__ = ["AudioStream", "Event", "Sink", "StreamingSink", "Utterance", "new_events"]
+__all__ = [
+    "AudioStream",
+    "Event",
+    "ServingSink",
+    "Sink",
+    "StreamingSink",
+    "Utterance",
+    "new_events",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +112,7 @@ class AudioStream(Protocol):
         """Whether no more is wanted."""
 
     def feed(self, samples: NDArray[np.int16]) -> None:
-        """Take the next samples (N,), 16 kHz mono."""
+        """Take the next samples (N,), 16 kHz mono; the first time those before the word fired."""
 
     def end(self) -> None:
         """The command is over."""
@@ -116,6 +124,14 @@ class StreamingSink(Sink, Protocol):
 
     def open(self, event: Event) -> AudioStream | None:
         """Begin; neither blocks nor raises. None where it cannot, which it counts itself."""
+
+
+@runtime_checkable
+class ServingSink(Sink, Protocol):
+    """A sink to which others connect."""
+
+    def renew(self) -> None:
+        """Read the certificate again; ConfigError where it cannot be used."""
 
 
 def new_events(

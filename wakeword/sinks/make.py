@@ -7,6 +7,7 @@ from pathlib import Path
 
 from wakeword.daemon.actions import (
     ActionConfig,
+    AssistConfig,
     CommandConfig,
     MqttConfig,
     RecordingConfig,
@@ -52,6 +53,10 @@ def sink_maker(hub: Callable[[], Hub], state: Path, clock: Clock) -> Maker:
             from wakeword.sinks.satellite import SatelliteSink
 
             return SatelliteSink(name, config, hub(), clock)
+        if isinstance(config, AssistConfig):
+            from wakeword.sinks.assist import AssistSink
+
+            return AssistSink(name, config, words, hub(), clock)
         if isinstance(config, RecordingConfig):
             from wakeword.sinks.recording import RecordingSink
 

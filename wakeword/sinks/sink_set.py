@@ -8,9 +8,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
-from wakeword.daemon.actions import ActionConfig, MqttConfig
+from wakeword.daemon.actions import ActionConfig, AssistConfig, MqttConfig
 from wakeword.errors import WakewordError
-from wakeword.sinks.event import AudioStream, Event, Sink, StreamingSink, Utterance
+from wakeword.sinks.event import AudioStream, Event, ServingSink, Sink, StreamingSink, Utterance
 
 __all__ = ["GRACE_S", "Maker", "SinkSet"]
 
@@ -79,8 +79,9 @@ class SinkSet:
         for name in [n for n in self._keys if n not in actions]:
             self._remove(name)
         for name, config in actions.items():
-            # Only a broker is told which words there are; nobody else is cut off for a new one.
-            key = (config, tuple(words[name]) if isinstance(config, MqttConfig) else ())
+            # Only these tell others which words there are; nobody else is cut off for a new one.
+            told = isinstance(config, (MqttConfig, AssistConfig))
+            key = (config, tuple(words[name]) if told else ())
             before = self._keys.get(name)
             if before == key:
                 continue
@@ -96,6 +97,12 @@ class SinkSet:
                 self._release(name)
         if trouble is not None:
             raise trouble
+
+    def renew(self) -> None:
+        """Read certificates again where something is served; ConfigError where one is no good."""
+        for sink in self.sinks().values():
+            if isinstance(sink, ServingSink):
+                sink.renew()
 
     def stop(self, grace_s: float = GRACE_S) -> None:
         """Stop all; together they have so many seconds."""
