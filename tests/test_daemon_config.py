@@ -161,6 +161,7 @@ def test_check_says_what_is_wrong_in_one_line(
     ("action", "message"),
     [
         ("kind = 'command'\nrun = ['/no/such']", "'/no/such' is no program here"),
+        ("kind = 'socket'\naddress = '127.0.0.1:0'\ntoken_file = 'w.toml'", "token_file="),
         ("kind = 'assist'\nplayer = ['/no/such']", "'/no/such' is no program here"),
         ("kind = 'assist'\npeers = ['x']", "need addresses, or networks"),
         ("kind = 'assist'\nbefore_ms = 2000", "need 0 to 1500"),
@@ -183,9 +184,9 @@ def test_every_setting_of_the_example_is_known(tmp_path: Path) -> None:
     """With every setting switched on, the example is still right."""
     text = re.sub(r"(?m)^# (\[|\w+ = )", r"\1", EXAMPLE.read_text())
     text = text.replace('[word."hey computer"]\nmodel = "hey_computer.json"', "")
-    assert text.count("\nkind = ") == 8
+    assert text.count("\nkind = ") == 9
     config = read_config(written(tmp_path, text))
-    assert len(config.actions) == 8
+    assert len(config.actions) == 9
     assert config.metrics is not None
     assert config.wyoming is not None
     assert config.review is not None
@@ -250,10 +251,10 @@ def test_the_unit_file_is_right_and_hardened(tmp_path: Path) -> None:
 DAEMON_PAGE = (ROOT / "docs/DAEMON.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("number", range(7))
+@pytest.mark.parametrize("number", range(8))
 def test_configurations_in_the_documentation_are_right(number: int, tmp_path: Path) -> None:
     blocks = re.findall(r"```toml\n(.*?)```", DAEMON_PAGE, re.DOTALL)
-    assert len(blocks) == 7
+    assert len(blocks) == 8
     read_models(read_config(written(tmp_path, blocks[number])))
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 from urllib.parse import urlsplit
 
-from wakeword.daemon.settings import WyomingConfig, host_and_port
+from wakeword.daemon.settings import ServerConfig, WyomingConfig, host_and_port
 from wakeword.errors import ConfigError
 
 __all__ = [
@@ -169,21 +169,49 @@ class MqttConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SocketConfig:
-    """Write a JSON line to everybody who is connected to a unix socket.
+    """Write a JSON line to everybody who is connected to a unix socket, or to a port.
 
     Args:
-        path: of the socket; at most 100 bytes.
+        path: of the unix socket; at most 100 bytes.
+        address: HOST:PORT in place of it.
         clients: at most so many at once, 1 to 1000.
+        token_file: the token that clients send as their first line, readable by us alone; made if
+            missing. None takes ``socket_token`` in the state folder where ``address`` is not one of
+            loopback.
+        cert_file, key_file, client_ca_file: as of any port.
     """
 
-    path: str
+    path: str | None = None
+    address: str | None = None
     clients: int = 128
-    PATHS: ClassVar[tuple[str, ...]] = ("path",)
+    token_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+    client_ca_file: str | None = None
+    PATHS: ClassVar[tuple[str, ...]] = ("path", "token_file", *ServerConfig.PATHS)
 
     def __post_init__(self) -> None:
-        if not 1 <= len(self.path.encode()) <= 100:
-            raise ConfigError(f"path={self.path!r}: need 1 to 100 bytes; the system allows no more")
-        _between("clients", self.clients, 1, 1000)
+        if (self.path is None) == (self.address is None):
+            raise ConfigError("path, address: give one of the two")
+        if self.path is not None:
+            if not 1 <= len(self.path.encode()) <= 100:
+                raise ConfigError(f"path={self.path!r}: need 1 to 100 bytes; no system allows more")
+            if (self.token_file, self.cert_file, self.key_file) != (None, None, None):
+                raise ConfigError("token_file, cert_file, key_file: need address, not path")
+            _between("clients", self.clients, 1, 1000)
+        else:
+            _ = self.server
+
+    @property
+    def server(self) -> ServerConfig:
+        """The port's settings; ConfigError where there is none, or they are wrong."""
+        return ServerConfig(
+            address=self.address or "",
+            clients=self.clients,
+            cert_file=self.cert_file,
+            key_file=self.key_file,
+            client_ca_file=self.client_ca_file,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from wakeword.daemon.actions import (
     CommandConfig,
     MqttConfig,
     SatelliteConfig,
+    SocketConfig,
     WebhookConfig,
 )
 from wakeword.daemon.announce import can_announce
@@ -34,7 +35,7 @@ from wakeword.quiet import quiet_runtime
 from wakeword.sinks.mqtt import connect_client
 from wakeword.sinks.player import player_program
 from wakeword.sinks.webhook import read_secret
-from wakeword.web.guard import read_token, token_path
+from wakeword.web.guard import read_token, socket_token_path, token_path
 
 __all__ = ["check", "daemon", "init"]
 
@@ -92,7 +93,7 @@ def check(path: Path) -> str:
         SpeechGate()
     for name, action in config.actions.items():
         try:
-            _check_action(name, action)
+            _check_action(action, name, config.state)
         except ConfigError as exc:
             raise ConfigError(f"{path}: [action.{name}] {exc}") from exc
     for name in ("metrics", "wyoming", "web"):
@@ -149,12 +150,17 @@ def _check_port(path: Path, name: str, server: ServerConfig) -> None:
         raise ConfigError(f"{path}: [{name}] {exc}") from exc
 
 
-def _check_action(name: str, action: ActionConfig) -> None:
+def _check_action(action: ActionConfig, name: str, state: Path) -> None:
     """Raise ConfigError where a program, a library or a secret is missing; connects to nobody."""
     if isinstance(action, CommandConfig) and shutil.which(action.run[0]) is None:
         raise ConfigError(f"run: {action.run[0]!r} is no program here; give its whole path")
     if isinstance(action, MqttConfig):
         connect_client(f"action {name}", action, "check")
+    if isinstance(action, SocketConfig) and action.address is not None:
+        Port(action.server, 0)
+        token_file = socket_token_path(action, state)
+        if token_file is not None and token_file.exists():
+            read_token(token_file)
     if isinstance(action, AssistConfig):
         Port(action, 0)
         player_program(action.player)

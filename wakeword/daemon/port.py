@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ssl
 
 from wakeword.daemon.hub import close_server
 from wakeword.daemon.settings import ServerConfig
-from wakeword.daemon.tls import load_certificate, server_context
+from wakeword.daemon.tls import Certificate
 
 __all__ = ["Port"]
 
@@ -31,9 +30,8 @@ class Port:
         self.host, self.port = config.host_port
         self._limit = limit
         self._server: asyncio.Server | None = None
-        self._tls: ssl.SSLContext | None = None
-        if config.cert_file is not None and config.key_file is not None:
-            self._tls = server_context(config.cert_file, config.key_file, config.client_ca_file)
+        self._certificate = Certificate(config)
+        self._tls = self._certificate.context
 
     async def open(self) -> None:
         """Bind and serve; OSError where the port is taken."""
@@ -54,11 +52,7 @@ class Port:
         Raises:
             ConfigError: it cannot be used; the one before stays.
         """
-        config = self.config
-        if self._tls is not None and config.cert_file is not None and config.key_file is not None:
-            # Tried first on a context of its own: one that fails halfway would serve nobody.
-            server_context(config.cert_file, config.key_file, config.client_ca_file)
-            load_certificate(self._tls, config.cert_file, config.key_file)
+        self._certificate.renew()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve until the hub ends: asyncio (3.11) logs a cancelled task as an error."""

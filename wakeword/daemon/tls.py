@@ -7,9 +7,43 @@ from __future__ import annotations
 
 import ssl
 
+from wakeword.daemon.settings import ServerConfig
 from wakeword.errors import ConfigError
 
-__all__ = ["client_context", "load_certificate", "server_context"]
+__all__ = ["Certificate", "client_context", "load_certificate", "server_context"]
+
+
+class Certificate:
+    """What a port shows, read from files and read again when they are renewed.
+
+    Args:
+        config: of the port.
+
+    Raises:
+        ConfigError: a file cannot be used.
+    """
+
+    def __init__(self, config: ServerConfig) -> None:
+        self._config = config
+        self.context = self._read()
+        """None where the port does not speak TLS."""
+
+    def renew(self) -> None:
+        """Read the files again, for the clients that come from now on.
+
+        Raises:
+            ConfigError: they cannot be used; what was there before stays.
+        """
+        config = self._config
+        # Tried first on a context of its own: one that fails halfway would serve nobody.
+        if self._read() is not None and self.context is not None:
+            load_certificate(self.context, str(config.cert_file), str(config.key_file))
+
+    def _read(self) -> ssl.SSLContext | None:
+        config = self._config
+        if config.cert_file is None or config.key_file is None:
+            return None
+        return server_context(config.cert_file, config.key_file, config.client_ca_file)
 
 
 def client_context(ca_file: str | None = None) -> ssl.SSLContext:

@@ -48,7 +48,7 @@ def sink_maker(hub: Callable[[], Hub], state: Path, clock: Clock) -> Maker:
         if isinstance(config, SocketConfig):
             from wakeword.sinks.socket_lines import SocketSink
 
-            return SocketSink(name, config, hub(), clock)
+            return SocketSink(name, config, hub(), clock, state)
         if isinstance(config, SatelliteConfig):
             from wakeword.sinks.satellite import SatelliteSink
 

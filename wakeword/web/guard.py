@@ -11,6 +11,7 @@ import socket
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from wakeword.daemon.actions import SocketConfig
 from wakeword.daemon.settings import WebConfig
 from wakeword.errors import ConfigError
 from wakeword.files import beside
@@ -23,6 +24,7 @@ __all__ = [
     "named",
     "read_token",
     "same",
+    "socket_token_path",
     "token_path",
 ]
 
@@ -122,10 +124,17 @@ def bearer(header: str | None) -> str:
 
 
 def token_path(config: WebConfig, state: Path) -> Path | None:
-    """Return where the token lies; None where none is asked for."""
-    if is_loopback(config.host_port[0]) and not config.names and config.token_file is None:
+    """Return where the token of the page lies; None where none is asked for."""
+    own = config.names or not is_loopback(config.host_port[0])
+    return Path(config.token_file or state / "web_token") if own or config.token_file else None
+
+
+def socket_token_path(config: SocketConfig, state: Path) -> Path | None:
+    """Return where the token of a port for JSON lines lies; None where none is asked for."""
+    if config.address is None:
         return None
-    return Path(config.token_file or state / "web_token")
+    own = not is_loopback(config.server.host_port[0])
+    return Path(config.token_file or state / "socket_token") if own or config.token_file else None
 
 
 def read_token(path: Path) -> str:
