@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from tornado.iostream import IOStream
 
+from wakeword.daemon.actions import AssistConfig, SocketConfig
 from wakeword.daemon.metrics_page import HEAD_BYTES, MetricsServer
 from wakeword.daemon.once import INBOX, Once
 from wakeword.daemon.once_broker import OnceBroker
@@ -38,7 +39,10 @@ from wakeword.detector import Detection
 from wakeword.errors import WakewordError
 from wakeword.microphone import SystemClock
 from wakeword.sinks import post as post_module
+from wakeword.sinks.assist import AssistSink
+from wakeword.sinks.event import Event
 from wakeword.sinks.satellite import _Session
+from wakeword.sinks.socket_lines import SocketSink, _Client
 from wakeword.web.app import Base
 from wakeword.web.monitor import Monitor
 from wakeword.web.server import WebServer
@@ -61,6 +65,17 @@ ANSWERS = [
     write_message("error", {"text": "no", "code": "x"}),
     write_message("audio-chunk", FORM, b"ab") + write_message("voice-stopped"),
 ]
+SPOKEN = [
+    write_message("describe") + write_message("ping", {"text": "x"}),
+    write_message("audio-start", FORM) + write_message("audio-chunk", FORM, b"abcd")
+    + write_message("audio-stop"),
+    write_message("audio-chunk", {"rate": 44_100, "width": 3, "channels": 2}, b"abcdef" * 9),
+    write_message("transcript", {"text": "on"}) + write_message("synthesize", {"text": "ok"}),
+    write_message("error", {"text": "no", "code": "x"}) + write_message("run-satellite"),
+    write_message("pause-satellite") + write_message("voice-stopped"),
+    write_message("timer-finished", {"id": "1"}),
+]  # fmt: skip
+FIRST_LINES = [b"sesame\nmore", b"sesame\r\n", b"sesam\n", b"GET / HTTP/1.1\r\n", b"x" * 3000]
 REQUESTS = [
     b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n",
     b"HEAD /metrics?a=b HTTP/1.0\r\n\r\n",
@@ -123,6 +138,9 @@ class Writer:
 
     def setsockopt(self, *_: int) -> None:
         pass
+
+    def is_closing(self) -> bool:
+        return self.closed
 
     def abort(self) -> None:
         self.closed = True
@@ -211,6 +229,78 @@ def satellite_peer() -> Target:
         need(session.stopped, "a peer that is gone is streamed to")
 
     return lambda data: loop.run_until_complete(hear(data))
+
+
+def assistant_peer() -> Target:
+    """Who says it is Home Assistant, at a satellite in the middle of a command."""
+    loop = asyncio.new_event_loop()
+    hub: Any = SimpleNamespace(loop=loop, post=lambda call, *args: call(*args))
+    config = AssistConfig(address="127.0.0.1:0", answers=False)
+    sink = AssistSink("assist", config, ("computer",), hub, SystemClock())
+    spoken: list[bytes] = []
+    sink._player = SimpleNamespace(  # type: ignore[assignment] # what it is told is looked at here
+        begin=lambda rate: need(8000 <= rate <= 192_000, rate), feed=spoken.append,
+        end=lambda played=None: played() if played else None, stop=lambda: None,
+    )  # fmt: skip
+
+    async def talk(data: bytes) -> None:
+        writer: Any = Writer()
+        begin = write_message("run-satellite")
+        stream = stream_of(begin + data, HEADER_BYTES)
+        serving = asyncio.ensure_future(sink._port.serve(stream, writer))
+        await asyncio.sleep(0)
+        command = sink.open(Event("run-1", "computer", 0.9, 0, "2026"))
+        if command is not None:
+            command.feed(np.zeros(1600, np.int16))
+            command.end()
+        await serving
+        need(writer.closed, "a client is left open")
+        need(sink._port.clients == 0, "a client is counted for ever")
+        need(sink._link is None, "one that is gone is streamed to")
+        need(sink.pending == 0, "a command is under way for ever")
+        need(all(len(piece) % 2 == 0 for piece in spoken), "half a sample is played")
+        spoken.clear()
+        loop._scheduled.clear()  # type: ignore[attr-defined] # what looks back in half a minute
+
+    return lambda data: loop.run_until_complete(talk(data))
+
+
+def socket_client() -> Target:
+    """A client of the port for JSON lines, which asks for a token."""
+    loop = asyncio.new_event_loop()
+    folder = Path(tempfile.mkdtemp())
+    hub: Any = SimpleNamespace(loop=loop, post=lambda call, *args: call(*args))
+    config = SocketConfig(address="127.0.0.1:0", token_file=str(folder / "token"))
+    sink = SocketSink("lines", config, hub, SystemClock(), folder)
+    sink.token = "sesame"
+
+    class Wire(asyncio.Transport):
+        closed = False
+        sent = b""
+
+        def write(self, data: Any) -> None:
+            self.sent += data
+
+        def abort(self) -> None:
+            self.closed = True
+
+        def get_write_buffer_size(self) -> int:
+            return 0
+
+    def connect(data: bytes) -> None:
+        wire, client = Wire({"socket": Writer()}), _Client(sink)
+        client.connection_made(wire)
+        for at in range(0, len(data), 700):
+            if not wire.closed:
+                client.data_received(data[at : at + 700])
+        sink.put(Event("run-1", "computer", 0.9, 0, "2026"), None)
+        knows = data.partition(b"\n")[0].strip() == b"sesame" and b"\n" in data
+        need(knows == bool(wire.sent), "an event for who does not know the token, or none")
+        client.connection_lost(None)
+        need(not sink._clients and not sink._strangers, "a client that is gone is written to")
+        loop._scheduled.clear()  # type: ignore[attr-defined] # what looks back in five seconds
+
+    return connect
 
 
 def metrics_page() -> Target:
@@ -355,12 +445,15 @@ TARGETS: Mapping[str, tuple[Callable[[], Target], Sequence[bytes], float]] = {
     "wyoming messages": (wyoming_messages, MESSAGES, 0.2),
     "wyoming client": (wyoming_client, MESSAGES, 0.2),
     "satellite's peer": (satellite_peer, ANSWERS, 0.1),
+    "assistant": (assistant_peer, SPOKEN, 0.1),
+    "socket's client": (socket_client, FIRST_LINES, 0.1),
     "metrics page": (metrics_page, REQUESTS, 0.1),
-    "page": (page_client, QUESTIONS, 0.1),
-    "webhook's reply": (webhook_reply, REPLIES, 0.2),
+    "page": (page_client, QUESTIONS, 1.0),
+    "webhook's reply": (webhook_reply, REPLIES, 0.1),
     "once message": (once_message, CLAIMS, 0.1),
 }
-"""Name to what makes the target, inputs to begin with, and its share of all cases."""
+"""Name to what makes the target, inputs to begin with, and how many of the cases asked for: the
+page, which is the largest, has as many as all others together."""
 
 
 def quiet() -> None:
