@@ -251,10 +251,10 @@ def test_the_unit_file_is_right_and_hardened(tmp_path: Path) -> None:
 DAEMON_PAGE = (ROOT / "docs/DAEMON.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("number", range(8))
+@pytest.mark.parametrize("number", range(9))
 def test_configurations_in_the_documentation_are_right(number: int, tmp_path: Path) -> None:
     blocks = re.findall(r"```toml\n(.*?)```", DAEMON_PAGE, re.DOTALL)
-    assert len(blocks) == 8
+    assert len(blocks) == 9
     read_models(read_config(written(tmp_path, blocks[number])))
 
 

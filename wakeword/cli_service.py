@@ -9,7 +9,7 @@ __all__ = ["add_service_commands"]
 
 
 def add_service_commands(commands: Any, common: argparse.ArgumentParser) -> None:
-    """Describe ``daemon``, ``web`` and ``review``.
+    """Describe ``daemon``, ``web``, ``review`` and ``speakers``.
 
     Args:
         commands: what ``add_subparsers`` returned.
@@ -68,3 +68,23 @@ def add_service_commands(commands: Any, common: argparse.ArgumentParser) -> None
         "--apply", metavar="CONFIG", help="write better thresholds into a daemon's configuration"
     )
     how.add_argument("--label", nargs="+", metavar=("yes|no", "ID"), help="label clips by their id")
+
+    voices = commands.add_parser(
+        "speakers",
+        parents=[common],
+        help="enrol voices, so that a word of the daemon's wakes for them alone",
+        description="Enrol voices from recordings of a word, and list them. Where a word's "
+        "speakers_file names the file, the daemon leaves other voices alone. Convenience, not "
+        "security: a recording of the right voice passes, and so does one stranger in so many.",
+    )
+    voices.add_argument("file", metavar="FILE", help="of voices; made if missing")
+    voices.add_argument("--word", metavar="W", help="that is said, for a new file")
+    voices.add_argument("--model", metavar="M", help="that hears it (the shipped one of the word)")
+    voices.add_argument(
+        "--add",
+        nargs="+",
+        metavar=("NAME", "CLIP"),
+        help="a voice, and recordings of it or folders of them; those of a folder of the daemon's "
+        "[review] have to be labelled yes, and all of one person",
+    )
+    voices.add_argument("--remove", metavar="NAME", help="take a voice out")

@@ -33,6 +33,7 @@ __all__ = [
     "record",
     "review",
     "score",
+    "speakers",
     "web",
 ]
 
@@ -151,6 +152,13 @@ def review(args: argparse.Namespace) -> int:
     from wakeword import review as module
 
     return module.review(args)
+
+
+def speakers(args: argparse.Namespace) -> int:
+    """Enrol voices."""
+    from wakeword.daemon import enrol as module
+
+    return module.speakers(args)
 
 
 def web(args: argparse.Namespace) -> int:

@@ -27,6 +27,7 @@ from wakeword.daemon.port import Port
 from wakeword.daemon.raised import raised
 from wakeword.daemon.service import Service
 from wakeword.daemon.settings import ServerConfig, WebConfig
+from wakeword.daemon.speakers import enrolled
 from wakeword.daemon.speech_gate import SpeechGate
 from wakeword.daemon.tls import client_context
 from wakeword.errors import ConfigError, DeviceError, WakewordError
@@ -89,6 +90,10 @@ def check(path: Path) -> str:
             monitor_program(config.playback)
         except WakewordError as exc:
             raise ConfigError(f"{path}: {exc}") from exc
+    try:
+        voices = enrolled(config.words)
+    except ConfigError as exc:
+        raise ConfigError(f"{path}: {exc}") from exc
     if any(word.speech for word in config.words.values()):
         SpeechGate()
     for name, action in config.actions.items():
@@ -107,6 +112,7 @@ def check(path: Path) -> str:
     for word in config.words:
         actions = ", ".join(f"{n} ({kind(config, n)})" for n in config.actions_of(word))
         lines.append(f"{word}: {actions or 'nothing but a line in the log'}")
+    lines += [f"{word}: only {', '.join(own.voices)}" for word, own in voices.items()]
     if config.playback is not None:
         for word, value in raised(config, models.threshold_of()).items():
             needs = "nothing is done" if value > 1 else f"it needs {value:.3f}"

@@ -137,7 +137,8 @@ def _word(name: str, table: Mapping[str, Any], folder: Path) -> WordConfig:
     model = table.get("model", name)
     if isinstance(model, str) and Path(model).suffix in (".json", ".tflite"):
         model = str(folder / model)
-    return build(WordConfig, {**table, "model": model}, f"word.{name}")
+    placed = _placed({**table, "model": model}, WordConfig, folder)
+    return build(WordConfig, placed, f"word.{name}")
 
 
 def _action(name: str, table: Mapping[str, Any], folder: Path) -> ActionConfig:

@@ -17,6 +17,7 @@ from wakeword.daemon.playback import Playback
 from wakeword.daemon.quiet_hours import QuietHours
 from wakeword.daemon.raised import Raised
 from wakeword.daemon.ring import Ring
+from wakeword.daemon.speakers import Enrolled
 from wakeword.daemon.speech_gate import SpeechGate
 from wakeword.daemon.stats import Stats
 from wakeword.detector import Detection, Detector
@@ -53,6 +54,7 @@ class Listener:
         make_event: numbers the events.
         keeper: keeps clips for a person to judge; None keeps none.
         gate: hears whether anybody spoke; needed where a word has a ``speech``.
+        enrolled: the voices of which one has to have said a word, where it matters.
         once: agrees with other machines who acts; None acts always.
         playback: knows whether the machine itself plays sound; None thinks it never does.
         monitor: shows on a page what goes on; None shows nothing.
@@ -70,6 +72,7 @@ class Listener:
         make_event: Callable[[Detection, int], Event],
         keeper: Keeper | None = None,
         gate: SpeechGate | None = None,
+        enrolled: Enrolled | None = None,
         once: Once | None = None,
         playback: Playback | None = None,
         monitor: Monitor | None = None,
@@ -84,6 +87,7 @@ class Listener:
         self._make_event = make_event
         self.keeper = keeper
         self._gate = gate
+        self._enrolled = enrolled or {}
         self._once = once
         self.monitor = monitor
         self._claimed: dict[str, tuple[Event, list[str]]] = {}  # actions that wait for others
@@ -134,7 +138,11 @@ class Listener:
         stats.busy_s += time.thread_time() - began_s
 
     def switch(
-        self, config: DaemonConfig, detector: Detector | None, gate: SpeechGate | None = None
+        self,
+        config: DaemonConfig,
+        detector: Detector | None,
+        gate: SpeechGate | None = None,
+        enrolled: Enrolled | None = None,
     ) -> None:
         """Go on with other settings from the next sample on, without having missed one.
 
@@ -144,10 +152,11 @@ class Listener:
         Args:
             config: the new settings.
             detector: a new one for them, or None to keep the one there is.
-            gate: as at the start.
+            gate, enrolled: as at the start.
         """
         self._use(config)
         self._gate = gate
+        self._enrolled = enrolled or {}
         detector = None if detector is self.detector else detector
         self._raised.switch(config, detector)
         if detector is None:
@@ -224,7 +233,23 @@ class Listener:
             if speech < need:
                 self._stats.unspoken[event.word] += 1
                 return f"speech {speech:.3f}, nobody spoke"
-        return ""
+        return self._stranger(event, fields)
+
+    def _stranger(self, event: Event, fields: dict[str, object]) -> str:
+        """Say that no enrolled voice said a word, and count it; empty where one did, or any may."""
+        speakers = self._enrolled.get(event.word)
+        if speakers is None:
+            return ""
+        # Only up to where the word fired: what comes after may be somebody else.
+        since = max(0, self._heard - event.sample)
+        known = self._ring.last(RING)
+        name, score = speakers.closest(known[: len(known) - since])
+        fields["speaker"], fields["speaker_score"] = name, round(max(score, -1000.0), 3)
+        need = self.config.words[event.word].speaker_score
+        if score >= (speakers.space.threshold if need is None else need):
+            return ""
+        self._stats.strangers[event.word] += 1
+        return f"no voice that is enrolled, {name or 'too little of one'} {score:.1f} at most"
 
     def _held(self) -> bool:
         """Tell whether samples are being recorded, so that words are said for nothing."""

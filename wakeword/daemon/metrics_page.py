@@ -58,6 +58,7 @@ class _Collector:
             ("detections", "Words heard.", stats.detections),
             ("quiet", "Words heard in quiet hours.", stats.quiet),
             ("unspoken", "Words heard where nobody spoke.", stats.unspoken),
+            ("strangers", "Words that no enrolled voice said.", stats.strangers),
             ("elsewhere", "Words on which another machine acted.", stats.elsewhere),
             ("masked", "Words that do nothing while the machine plays sound.", stats.masked),
         ):

@@ -24,6 +24,7 @@ from wakeword.daemon.playback import Playback
 from wakeword.daemon.servers import Servers
 from wakeword.daemon.settings import AudioConfig
 from wakeword.daemon.sources import StopListening, chunks
+from wakeword.daemon.speakers import Enrolled, enrolled
 from wakeword.daemon.speech_gate import SpeechGate
 from wakeword.daemon.stats import Stats
 from wakeword.detector import Detector
@@ -65,6 +66,7 @@ class _Loaded:
     models: Models
     detector: Detector | None
     gate: SpeechGate | None
+    enrolled: Enrolled
 
 
 class Service:
@@ -159,6 +161,7 @@ class Service:
             make_event=new_events(self._wall),
             keeper=self._keeper(),
             gate=_gate(self.config),
+            enrolled=enrolled(self.config.words),
             once=self._agree(),
             playback=self._playback,
             monitor=monitor,
@@ -235,7 +238,7 @@ class Service:
         """Go over to a loaded configuration between two chunks."""
         loaded, self._loaded = self._loaded, None
         if loaded is not None:
-            listener.switch(loaded.config, loaded.detector, loaded.gate)
+            listener.switch(loaded.config, loaded.detector, loaded.gate, loaded.enrolled)
             if listener.keeper is not None:
                 listener.keeper.thresholds = loaded.models.threshold_of()
             self.config, self.models = loaded.config, loaded.models
@@ -265,7 +268,7 @@ class Service:
         # One that was not taken over yet goes along: what it is for did not change.
         waiting = self._loaded.detector if self._loaded is not None else None
         detector = waiting if models == self._latest else models.detector()
-        gate = _gate(config)
+        gate, voices = _gate(config), enrolled(config.words)
         sources = {config.audio.source, self.config.audio.source}
         fixed = FIXED if sources == {"microphone"} and self._source is None else (*FIXED, "audio")
         for name in fixed:
@@ -277,7 +280,7 @@ class Service:
         self.sinks.renew()
         self.sinks.change(config.actions, _words_of(config))
         self._wanted, self._latest = config, models
-        self._loaded = _Loaded(config, models, detector, gate)
+        self._loaded = _Loaded(config, models, detector, gate, voices)
         if self.config.audio.source == "none" and self._source is None:
             self.config, self.models, self._loaded = config, models, None
             self.stats.reloads += 1

@@ -64,6 +64,8 @@ class WordConfig:
             word fired, for anything to be done; 0 asks none.
         playing: added to the threshold while the machine itself plays sound, 0 to 1; None takes
             ``raise_by`` of [playback].
+        speakers_file: voices of which one has to have said it, as `wakeword speakers` wrote them.
+        speaker_score: that a voice needs, -100 to 100; None takes what was measured as right.
     """
 
     model: str = ""
@@ -72,6 +74,9 @@ class WordConfig:
     quiet_hours: tuple[str, ...] = ()
     speech: float = 0.0
     playing: float | None = None
+    speakers_file: str | None = None
+    speaker_score: float | None = None
+    PATHS: ClassVar[tuple[str, ...]] = ("speakers_file",)
 
     def __post_init__(self) -> None:
         if self.threshold is not None and not 0 < self.threshold <= 1:
@@ -81,6 +86,11 @@ class WordConfig:
             raise ConfigError(f"speech={self.speech}: need 0 to 1")
         if self.playing is not None and not 0 <= self.playing <= 1:
             raise ConfigError(f"playing={self.playing}: need 0 to 1")
+        if self.speaker_score is not None:
+            if not -100 <= self.speaker_score <= 100:
+                raise ConfigError(f"speaker_score={self.speaker_score}: need -100 to 100")
+            if self.speakers_file is None:
+                raise ConfigError("speaker_score without speakers_file: give both")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

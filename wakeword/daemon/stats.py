@@ -25,6 +25,7 @@ class Stats:
         detections: words heard, per word.
         quiet: words heard in their quiet hours, per word.
         unspoken: words heard where the voice detector heard nobody, per word.
+        strangers: words that no enrolled voice said, per word.
         elsewhere: words on which another machine acted, per word.
         playing: whether the machine itself plays sound now.
         masked: words heard while it did that do nothing then, per word.
@@ -40,6 +41,7 @@ class Stats:
     detections: Counter[str] = field(default_factory=Counter)
     quiet: Counter[str] = field(default_factory=Counter)
     unspoken: Counter[str] = field(default_factory=Counter)
+    strangers: Counter[str] = field(default_factory=Counter)
     elsewhere: Counter[str] = field(default_factory=Counter)
     playing: bool = False
     masked: Counter[str] = field(default_factory=Counter)

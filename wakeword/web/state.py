@@ -72,7 +72,8 @@ def status_of(server: WebServer) -> dict[str, Any]:
                 "word": word,
                 "heard": stats.detections[word],
                 "quiet": stats.quiet[word],
-                "left": stats.unspoken[word] + stats.elsewhere[word] + stats.masked[word],
+                "left": stats.unspoken[word] + stats.strangers[word] + stats.elsewhere[word]
+                + stats.masked[word],
             }
             for word in service.models.words
         ],
