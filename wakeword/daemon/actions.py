@@ -279,7 +279,7 @@ class AssistConfig(WyomingConfig):
         peers: addresses or networks that may connect; none lets all that reach the port.
     """
 
-    address: str = "0.0.0.0:10700"  # nosec B104 - only where an action asks for it
+    address: str = "0.0.0.0:10700"
     clients: int = 8
     area: str = ""
     before_ms: int = 100  # of 80 recordings of "computer" nine in ten end later than 130 ms before
