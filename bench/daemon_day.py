@@ -3,9 +3,9 @@
     python bench/daemon_day.py --hours 24 --markdown docs/BENCHMARKS.md
 
 A minute of changing noise with a recording of two words in it is heard again and again by
-`wakeword.daemon.service.Service`, with a webhook, MQTT, a unix socket, a program and the metrics
-page switched on. Whoever receives runs in another process and writes down every id. CPU time and
-memory are those of the daemon's process.
+`wakeword.daemon.service.Service`, with a webhook, MQTT, lines at a unix socket and at a port, a
+program and the metrics page switched on. Whoever receives runs in another process and writes down
+every id. CPU time and memory are those of the daemon's process.
 """
 
 from __future__ import annotations
@@ -47,6 +47,9 @@ url = "http://127.0.0.1:{port}/"
 [action.lines]
 kind = "socket"
 path = "{folder}/s"
+[action.far]
+kind = "socket"
+address = "127.0.0.1:{far}"
 [action.program]
 kind = "command"
 run = ["true"]
@@ -64,11 +67,13 @@ node = "bench"
 """
 
 
-def receive(folder: Path, mqtt_port: int) -> None:
-    """Take events over HTTP, the socket and MQTT, and write each id down; runs until killed."""
+def receive(folder: Path, mqtt_port: int, far: int) -> None:
+    """Take events over HTTP, both sockets and MQTT, and write each id down; runs until killed."""
     from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-    files = {n: (folder / f"{n}.ids").open("w", buffering=1) for n in ("hook", "lines", "home")}
+    files = {
+        n: (folder / f"{n}.ids").open("w", buffering=1) for n in ("hook", "lines", "far", "home")
+    }
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -80,15 +85,20 @@ def receive(folder: Path, mqtt_port: int) -> None:
         def log_message(self, *_: Any) -> None:
             pass
 
-    def lines() -> None:
-        with socket.socket(socket.AF_UNIX) as client:
-            while client.connect_ex(str(folder / "s")):
-                time.sleep(0.05)
-            (folder / "connected").touch()
+    def lines(name: str, family: int, address: Any) -> None:
+        client = socket.socket(family)
+        while client.connect_ex(address):
+            client.close()
+            time.sleep(0.05)
+            client = socket.socket(family)
+        (folder / f"{name} connected").touch()
+        with client:
             for line in client.makefile("rb"):
-                files["lines"].write(json.loads(line)["id"] + "\n")
+                files[name].write(json.loads(line)["id"] + "\n")
 
-    threading.Thread(target=lines, daemon=True).start()
+    for to in (("lines", socket.AF_UNIX, str(folder / "s")),
+               ("far", socket.AF_INET, ("127.0.0.1", far))):  # fmt: skip
+        threading.Thread(target=lines, args=to, daemon=True).start()
     if mqtt_port:
         from paho.mqtt import client as paho
 
@@ -135,11 +145,13 @@ def day(minutes: int, marks: list[int], folder: Path) -> dict[str, Any]:
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         broker = subprocess.Popen([mosquitto, "-p", str(mqtt_port)], **quiet)  # type: ignore[call-overload]
         wait_for(lambda: socket.socket().connect_ex(("127.0.0.1", mqtt_port)) == 0)
+    far = free_port()
     command = [sys.executable, __file__, "--receive", str(folder), "--mqtt-port", str(mqtt_port)]
+    command += ["--far-port", str(far)]
     receiver = subprocess.Popen(command)
     try:
         wait_for(lambda: (folder / "port").exists() and (folder / "port").read_text())
-        text = CONFIG.format(folder=folder, port=(folder / "port").read_text())
+        text = CONFIG.format(folder=folder, far=far, port=(folder / "port").read_text())
         (folder / "w.toml").write_text(text + (MQTT.format(port=mqtt_port) if mqtt_port else ""))
         minute = np.frombuffer(noise(60.0), np.int16).copy()
         words = read_audio(ROOT / "wakeword/demo/computer.flac")
@@ -148,7 +160,7 @@ def day(minutes: int, marks: list[int], folder: Path) -> dict[str, Any]:
         taken: list[dict[str, float]] = []
 
         def sound() -> Iterator[Chunk]:
-            wait_for(lambda: (folder / "connected").exists())
+            wait_for(lambda: all((folder / f"{n} connected").exists() for n in ("lines", "far")))
             began = time.process_time()
             for number in range(1, minutes + 1):
                 yield from chunks
@@ -228,9 +240,10 @@ def main() -> int:
     parser.add_argument("--markdown", type=Path, help="write the tables into this page")
     parser.add_argument("--receive", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--mqtt-port", type=int, default=0, help=argparse.SUPPRESS)
+    parser.add_argument("--far-port", type=int, default=0, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.receive:
-        receive(args.receive, args.mqtt_port)
+        receive(args.receive, args.mqtt_port, args.far_port)
         return 0
     minutes = round(args.hours * 60)
     step = max(1, minutes // 12)

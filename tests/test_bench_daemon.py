@@ -24,7 +24,7 @@ def test_nothing_is_lost_or_doubled_and_memory_stays(tmp_path: Path) -> None:
     assert result["samples_heard"] == result["samples_fed"] == 30 * 60 * 16_000
     heard = result["detections"]
     assert heard >= 58  # two words a minute, of which the noise may hide one or other
-    assert set(result["sinks"]) >= {"hook", "lines", "program"}
+    assert set(result["sinks"]) >= {"hook", "lines", "far", "program"}
     for name, sink in result["sinks"].items():
         assert (sink["delivered"], sink["dropped"]) == (heard, 0), name
         if sink["received"] is not None:
