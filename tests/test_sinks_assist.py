@@ -485,6 +485,25 @@ def test_it_is_announced_beside_the_engine_under_a_name_of_its_own(
     until(lambda: told[1:] == [("withdrawn", sink.port)])
 
 
+def test_other_settings_take_the_same_port_and_it_connects_again(
+    home: Home, tmp_path: Path
+) -> None:
+    port = home.sink().port
+    home.sinks.pop().stop(PATIENCE_S)
+    sinks = SinkSet(sink_maker(lambda: home.hub, tmp_path, CLOCK))
+    for before_ms in (100, 200):
+        config = AssistConfig(address=f"127.0.0.1:{port}", answers=False, before_ms=before_ms)
+        sinks.change({"assist": config}, {"assist": ("computer",)})
+        sink = sinks.sinks()["assist"]
+        assert isinstance(sink, AssistSink)
+        ha = home.assistant(sink)
+        speak(sink)
+        until(lambda ha=ha: ha.of("audio-stop"))  # type: ignore[misc]
+        assert len(ha.sound()) == before_ms * RATE_HZ // 1000 + RATE_HZ
+    assert home.others[0].gone.wait(PATIENCE_S)
+    sinks.stop()
+
+
 def test_a_port_that_is_taken_is_said(home: Home) -> None:
     taken = home.sink()
     with pytest.raises(ConfigError, match="cannot be served at"):

@@ -132,8 +132,13 @@ def read_speakers(path: Path, word: str | None = None) -> Speakers:
     try:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
+    except FileNotFoundError as exc:
+        raise ConfigError(f"speakers={path}: there is no such file; {remedy}") from exc
     except OSError as exc:
-        raise ConfigError(f"speakers={path}: cannot be read ({exc.strerror}); {remedy}") from exc
+        raise ConfigError(
+            f"speakers={path}: cannot be read ({exc.strerror}); let this user read it, or hand it "
+            "over with LoadCredential="
+        ) from exc
     try:
         data: Any = json.loads(content) if len(content) <= MAX_BYTES else None
     except (ValueError, RecursionError) as exc:

@@ -96,7 +96,8 @@ class SocketSink:
                 raise ConfigError(
                     f"address={self.config.address!r}: cannot be served at ({exc.strerror})"
                 ) from exc
-            log.info("action %s at %s port %d", self.name, self.config.address, self.port)
+            host = self.config.server.host_port[0]
+            log.info("action %s at %s port %d", self.name, host, self.port)
             return
         path = Path(self.config.path)
         _clear(path)
