@@ -276,6 +276,25 @@ def test_killed_in_the_middle_of_a_command_it_costs_that_word_alone(
     until(lambda: ha.of("audio-stop"))
 
 
+def test_a_word_for_one_that_just_left_is_not_counted_as_heard(home: Home) -> None:
+    sink = home.sink()
+    ha = home.assistant(sink)
+    link = sink._link
+    ha.close()
+    home.others.remove(ha)
+    until(lambda: sink._link is None)
+    sink._link = link  # as the thread that listens saw it a moment ago
+    held = threading.Event()
+    home.hub.post(held.wait)
+    stream = sink.open(event(1))
+    assert stream is not None
+    sink._link = None
+    held.set()
+    until(lambda: sink.dropped == 1)
+    assert stream.stopped
+    assert (sink.delivered, sink.pending) == (0, 0)
+
+
 def test_one_that_does_not_read_is_cut_off(home: Home) -> None:
     sink = home.sink()
     with socket.create_connection(("127.0.0.1", sink.port)) as deaf:

@@ -263,6 +263,10 @@ class AssistSink:
             self._end("hung up")
             log.info("action %s: Home Assistant is gone", self.name)
 
+    def serves(self, link: Link) -> bool:
+        """Tell whether a connection is the one that hears us."""
+        return link is self._link
+
     def _run(self, link: Link) -> None:
         """Take one as the one that hears us; there is no other beside it."""
         if self._link not in (None, link):
@@ -367,6 +371,9 @@ class _Command:
 
     def begin(self) -> None:
         """Say that a word was heard, and what is to be done, in the hub's thread."""
+        if not self._sink.serves(self._link):  # it left while the word was on its way here
+            self.over("hung up")
+            return
         event = self._event
         word = {"name": event.word, "timestamp": 0, "context": {"id": event.id}}
         self._link.send("detection", word)
