@@ -201,7 +201,14 @@ def test_who_sends_the_token_hears_what_comes_from_then_on(
 
 @pytest.mark.parametrize(
     "said",
-    [b"wrong\n", b"\n", b"\xff\xfe\n", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"x" * LINE_BYTES],
+    [
+        b"wrong\n",
+        b"\n",
+        b"TOKEN\x1d\n",
+        b"\xff\xfe\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"x" * LINE_BYTES,
+    ],
 )
 def test_who_sends_another_token_is_cut_off_and_it_is_said_once(
     asking: SocketSink, caplog: pytest.LogCaptureFixture, said: bytes
@@ -209,7 +216,7 @@ def test_who_sends_another_token_is_cut_off_and_it_is_said_once(
     with ExitStack() as stack:
         for _ in range(5):
             client = connect(stack, asking)
-            client.sendall(said)
+            client.sendall(said.replace(b"TOKEN", str(asking.token).encode()))
             with contextlib.suppress(ConnectionResetError):
                 assert client.recv(1) == b""
         good = connect(stack, asking)

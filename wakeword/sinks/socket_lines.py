@@ -178,7 +178,8 @@ class SocketSink:
     def told(self, client: asyncio.Transport, line: bytes) -> None:
         """Take the first line of one who has to send the token."""
         self._strangers.discard(client)
-        if self.token is not None and same(line.decode("utf-8", "replace").strip(), self.token):
+        said = line.rstrip(b"\r").decode("utf-8", "replace")
+        if self.token is not None and same(said, self.token):
             self._wrong.over()
             self.joined(client)
         else:
