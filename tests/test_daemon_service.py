@@ -160,6 +160,47 @@ def test_sighup_takes_a_new_word_and_a_new_action_over_and_keeps_connections(
     assert daemon.tells.index(reloading) < daemon.tells.index(ready)
 
 
+def test_a_bundle_that_was_made_anew_is_taken_over_without_a_gap(folder: Path) -> None:
+    shipped = ROOT / "wakeword/models/computer_jarvis.json"
+    own = folder / "own.json"
+    data = json.loads(shipped.read_text())
+    data["model"] = "own.tflite"
+    (folder / "own.tflite").write_bytes(shipped.with_suffix(".tflite").read_bytes())
+    own.write_text(json.dumps(data))
+    config = '[metrics]\naddress = "127.0.0.1:0"\n[audio]\nsource = "stdin"\n'
+    config += "".join(f'[word.{w}]\nmodel = "own.json"\n' for w in ("computer", "jarvis"))
+    daemon = Daemon(folder, config)
+    try:
+        port = daemon.says("metrics at").split()[-1]
+        fed = len(DEMO)
+        daemon.hear(DEMO)
+        daemon.says("heard jarvis")
+        for decision in data["decision"].values():
+            decision["threshold"] = 0.999  # as if it were another model: no word reaches that
+        own.write_text(json.dumps(data))
+        daemon.process.send_signal(signal.SIGHUP)
+        while not any("taken over" in line for line in daemon.log):
+            daemon.hear(HISS[:800])
+            fed += 800
+            time.sleep(0.005)
+        daemon.hear(DEMO, HISS)
+        fed += len(DEMO) + len(HISS)
+
+        def counted(name: str) -> float:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+                found = re.search(rf"(?m)^{name} (\S+)$", answer.read().decode())
+            assert found is not None
+            return float(found[1])
+
+        until(lambda: counted("wakeword_audio_seconds_total") * 16_000 >= fed - 480)
+        assert counted("wakeword_audio_dropped_seconds_total") == 0
+        assert counted('wakeword_detections_total{word="computer"}') == 1
+        assert counted('wakeword_detections_total{word="jarvis"}') == 1
+        assert counted("wakeword_reloads_total") == 1
+    finally:
+        daemon.close()
+
+
 def test_a_wrong_configuration_at_reload_leaves_all_as_it_was(daemon: Daemon) -> None:
     daemon.hear(HISS)
     daemon.says("listening for")
