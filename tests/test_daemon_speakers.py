@@ -274,6 +274,7 @@ def test_an_enrolled_voice_wakes_the_word_and_others_do_not(
     mine = heard_with({"computer": Speakers("computer", {"ann": voice()})})
     assert mine.heard() == plain()
     assert not mine.stats.strangers
+    assert ", by ann" in caplog.text
     others = heard_with({"computer": Speakers("computer", {"bob": voice(1.4)})})
     assert others.heard() == [found for found in plain() if found[0] != "computer"]
     assert others.stats.strangers["computer"] == 1

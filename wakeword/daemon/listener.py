@@ -205,7 +205,8 @@ class Listener:
         if why_not:
             log.info("heard %s, %.3f: %s", word, event.prob, why_not, extra={"fields": fields})
             return
-        log.info("heard %s, %.3f", word, event.prob, extra={"fields": fields})
+        by = f", by {fields['speaker']}" if "speaker" in fields else ""
+        log.info("heard %s, %.3f%s", word, event.prob, by, extra={"fields": fields})
         names = self.config.actions_of(word)
         later = [name for name in names if self._sinks.wants_audio(name)]
         now = [name for name in names if name not in later]
