@@ -350,6 +350,8 @@ def test_only_peers_are_served(home: Home, caplog: pytest.LogCaptureFixture) -> 
         assert home.assistant(strict, drives=False).gone.wait(PATIENCE_S)
     assert len([line for line in warnings(caplog) if "is none of peers" in line]) == 1
     assert home.assistant(home.sink(peers=("127.0.0.0/8",))).of("info")
+    home.sink(address="0.0.0.0:0", announce=False)
+    assert len([line for line in warnings(caplog) if "whoever reaches the port" in line]) == 1
     with pytest.raises(ConfigError, match="need addresses, or networks"):
         AssistConfig(peers=("kitchen",))
 

@@ -38,6 +38,7 @@ from wakeword.sinks.outage import Outage
 from wakeword.sinks.player import Player, player_program
 from wakeword.sinks.satellite import BEHIND_BYTES, FORM
 from wakeword.sinks.sound import chime
+from wakeword.web.guard import is_loopback
 
 __all__ = ["AssistPort", "AssistSink", "Link"]
 
@@ -171,6 +172,11 @@ class AssistSink:
                 f"address={self.config.address!r}: cannot be served at ({exc.strerror})"
             ) from exc
         log.info("action %s at %s port %d", self.name, self._port.host, self.port)
+        if not (self.config.peers or is_loopback(self._port.host)):
+            log.warning(
+                "action %s: no peers: whoever reaches the port can hear what follows a word",
+                self.name,
+            )
         if self._program:
             self._player = Player(f"action {self.name}", self._program, self._clock)
         if why := can_announce(self.config):
