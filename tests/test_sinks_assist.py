@@ -36,7 +36,7 @@ from wakeword.daemon.actions import ActionConfig, AssistConfig
 from wakeword.daemon.config import DaemonConfig
 from wakeword.daemon.hub import Hub
 from wakeword.errors import ConfigError
-from wakeword.sinks import assist, player
+from wakeword.sinks import assist, assist_command, assist_port, player
 from wakeword.sinks.assist import AssistSink
 from wakeword.sinks.make import sink_maker
 from wakeword.sinks.sink_set import SinkSet
@@ -219,7 +219,7 @@ def test_a_word_within_a_command_belongs_to_it(home: Home) -> None:
 def test_what_was_understood_is_not_waited_for_for_ever(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(assist, "ANSWER_S", 0.05)
+    monkeypatch.setattr(assist_command, "ANSWER_S", 0.05)
     sink = home.sink()
     home.assistant(sink)
     speak(sink)
@@ -309,7 +309,7 @@ def test_one_that_does_not_read_is_cut_off(home: Home) -> None:
 def test_one_that_fell_silent_is_let_go_and_makes_room(
     home: Home, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(assist, "SILENT_S", 0.1)
+    monkeypatch.setattr(assist_port, "SILENT_S", 0.1)
     sink = home.sink()
     ha = home.assistant(sink)
     ha.say(Ping())  # and then its machine lost its power

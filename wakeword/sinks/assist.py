@@ -12,7 +12,6 @@ and said, and a word breaks off what is being spoken.
 
 from __future__ import annotations
 
-import asyncio
 import concurrent.futures
 import logging
 from collections.abc import Sequence
@@ -20,92 +19,31 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 import wakeword
 from wakeword.audio import RATE_HZ, to_int16
 from wakeword.daemon.actions import AssistConfig
 from wakeword.daemon.announce import announce, can_announce
 from wakeword.daemon.hub import Hub
-from wakeword.daemon.wyoming_port import UNSENT_BYTES, WyomingPort
 from wakeword.daemon.wyoming_server import wake_info
 from wakeword.daemon.wyoming_stream import form_of, pcm
-from wakeword.daemon.wyoming_wire import Message, WireError, read_message, write_message
+from wakeword.daemon.wyoming_wire import Message, WireError
 from wakeword.errors import ConfigError
 from wakeword.microphone import Clock
+from wakeword.sinks.assist_command import AssistCommand
+from wakeword.sinks.assist_port import AssistPort, Link
 from wakeword.sinks.event import AudioStream, Event, Utterance
 from wakeword.sinks.outage import Outage
 from wakeword.sinks.player import Player, player_program
-from wakeword.sinks.satellite import BEHIND_BYTES, FORM
 from wakeword.sinks.sound import chime
 from wakeword.web.guard import is_loopback
 
-__all__ = ["AssistPort", "AssistSink", "Link"]
+__all__ = ["AssistSink"]
 
-SILENT_S = 20.0  # without a message of one who asked whether we are there, after which it is not
-ANSWER_S = 30.0  # for what was said to be written down, before the next word begins anew
 RINGS = 3  # chimes for a timer that is over
 VOLUME = 0.3
 
 log = logging.getLogger("wakeword")
-
-
-class Link:
-    """One connection; used in the hub's thread alone."""
-
-    def __init__(self, writer: asyncio.StreamWriter) -> None:
-        self.asks = False
-        """Whether it asks, again and again, whether we are there."""
-        self.rate_hz = 0
-        """Of what it speaks now; 0 while it does not."""
-        self._writer = writer
-
-    @property
-    def unsent(self) -> int:
-        """Bytes that it has not taken."""
-        return int(self._writer.transport.get_write_buffer_size())
-
-    @property
-    def peer(self) -> object:
-        """Its address."""
-        return self._writer.get_extra_info("peername")
-
-    def send(self, kind: str, data: dict[str, Any] | None = None, payload: bytes = b"") -> None:
-        """Send a message, unless it hung up."""
-        if not self._writer.transport.is_closing():
-            self._writer.write(write_message(kind, data, payload))
-
-    def cut(self) -> None:
-        """Hang up at once; the connection's own task sees it."""
-        self._writer.transport.abort()
-
-
-class AssistPort(WyomingPort):
-    """Where Home Assistant connects; hands on what it says to the sink."""
-
-    def __init__(self, sink: AssistSink, config: AssistConfig) -> None:
-        super().__init__(config, f"action {sink.name}", config.peers)
-        self._sink = sink
-
-    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer message after message; see the base."""
-        link = Link(writer)
-        try:
-            while (message := await self._read(reader, link)) is not None:
-                self._sink.take(link, message)
-                if link.unsent > UNSENT_BYTES + BEHIND_BYTES:
-                    raise WireError("does not read what it is sent")
-        finally:
-            self._sink.left(link)
-
-    async def _read(self, reader: asyncio.StreamReader, link: Link) -> Message | None:
-        """Read a message; who asked whether we are there has to go on asking."""
-        if not link.asks:
-            return await read_message(reader)
-        try:
-            return await asyncio.wait_for(read_message(reader), SILENT_S)
-        except asyncio.TimeoutError as exc:
-            raise WireError(f"silent for {SILENT_S:g} s") from exc
 
 
 class AssistSink:
@@ -147,7 +85,7 @@ class AssistSink:
         self._player: Player | None = None
         self._link: Link | None = None
         self._why_away = "not connected"
-        self._command: _Command | None = None
+        self._command: AssistCommand | None = None
         self._announced: concurrent.futures.Future[None] | None = None
         self._away = Outage(f"action {name}, Home Assistant", clock)
         self._second = Outage(f"action {name}, another one", clock)
@@ -207,7 +145,7 @@ class AssistSink:
             return None
         if self._player is not None:
             self._player.stop()
-        self._command = _Command(self, link, event)
+        self._command = AssistCommand(self, link, event)
         self.hub.post(self._command.begin)
         return self._command
 
@@ -344,79 +282,3 @@ class AssistSink:
     def end_stage(self) -> str:
         """How far Home Assistant is to go: to its answer's sound, or not."""
         return "tts" if self._program else "handle"
-
-
-class _Command:
-    """One command's way. ``feed`` and ``end`` neither block nor raise."""
-
-    def __init__(self, sink: AssistSink, link: Link, event: Event) -> None:
-        self.stopped = False
-        """Whether no more is wanted."""
-        self.counted = False
-        self._sink = sink
-        self._link = link
-        self._event = event
-        self._first = True
-        self._sent = 0
-
-    def feed(self, samples: NDArray[np.int16]) -> None:
-        """Send samples (N,), 16 kHz mono; of the first, which come before the word, only the end.
-
-        So that the word itself is not written down as part of the command.
-        """
-        if self._first:
-            self._first = False
-            keep = self._sink.config.before_ms * RATE_HZ // 1000
-            samples = samples[max(0, len(samples) - keep) :]
-        if not self.stopped and len(samples):
-            self._sink.hub.post(self._send, samples.astype("<i2").tobytes())
-
-    def end(self) -> None:
-        """The command is over."""
-        self._sink.hub.post(self._stop)
-
-    def begin(self) -> None:
-        """Say that a word was heard, and what is to be done, in the hub's thread."""
-        if not self._sink.serves(self._link):  # it left while the word was on its way here
-            self.over("hung up")
-            return
-        event = self._event
-        word = {"name": event.word, "timestamp": 0, "context": {"id": event.id}}
-        self._link.send("detection", word)
-        run = {
-            "start_stage": "asr",
-            "end_stage": self._sink.end_stage,
-            "restart_on_end": False,
-            "wake_word_name": event.word,
-        }
-        self._link.send("run-pipeline", run)
-
-    def over(self, why: str) -> None:
-        """It was taken, or lost for the reason given."""
-        self.stopped = True
-        if not self.counted:
-            self.counted = True
-            self._sink.done(why)
-
-    def _send(self, data: bytes) -> None:
-        if self.stopped:
-            return
-        if self._link.unsent > BEHIND_BYTES:
-            self.over(f"over {BEHIND_BYTES} bytes behind; cut off")
-            self._link.cut()
-            return
-        chunk = {**FORM, "timestamp": round(500 * self._sent / RATE_HZ)}
-        self._link.send("audio-chunk", chunk, data)
-        self._sent += len(data)
-
-    def _stop(self) -> None:
-        """Say that it is whole, and wait for what was understood."""
-        if self.stopped:
-            return
-        self.stopped = True
-        self._link.send("audio-stop", {"timestamp": round(500 * self._sent / RATE_HZ)})
-        self._sink.hub.loop.call_later(ANSWER_S, self._late)
-
-    def _late(self) -> None:
-        """Nothing was answered: it has the sound, or it never took it."""
-        self.over("does not read" if self._link.unsent else "")
