@@ -352,6 +352,27 @@ def test_each_word_is_scored_alone_and_the_others_are_its_negatives(tmp_path: Pa
     assert {s.part for s in found.streams["jarvis"]} == {"words, same recordings"}
 
 
+def test_at_other_speeds_the_negatives_are_heard_again_as_hours_of_their_own(
+    tmp_path: Path,
+) -> None:
+    pytest.importorskip("soxr")
+    clips = clips_of(tmp_path, "computer", "bed")
+    conditions = [parse_condition("clean")]
+    test_set = TestSet(clips=tuple(clips), streams=())
+    once = score(loudness("computer"), test_set, conditions)
+    thrice = score(loudness("computer"), test_set, conditions, speeds=(0.8, 1.0, 1.25))
+    np.testing.assert_array_equal(
+        once.utterances["computer"][0].probs, thrice.utterances["computer"][0].probs
+    )
+    (plain,) = once.streams["computer"]
+    slow, same, fast = thrice.streams["computer"]
+    np.testing.assert_array_equal(same.probs, plain.probs)
+    assert slow.samples == pytest.approx(plain.samples / 0.8, rel=1e-3)
+    assert fast.samples == pytest.approx(plain.samples / 1.25, rel=1e-3)
+    loud = [int((one.probs > plain.probs.max() / 2).sum()) for one in (slow, same, fast)]
+    assert loud[0] > loud[1] > loud[2]  # the burst is drawn out, and hurried
+
+
 def test_words_of_another_collection_are_a_part_by_themselves(tmp_path: Path) -> None:
     clips = clips_of(tmp_path, "jarvis", "computer", "bed")
     clips[2] = replace(clips[2], source="another")

@@ -101,8 +101,9 @@ def heard(tmp_path_factory: pytest.TempPathFactory) -> TestSet:
     clips = [write(f"{word}_{n}", 1, word) for word in ("yes", "no") for n in range(2)]
     noise = write("noise", 20)
     return TestSet(
-        clips=tuple(clips), streams=(("noise", noise),), noises=(noise,), rirs=(write("room", 0.1),)
-    )
+        clips=tuple(clips), streams=(("noise", noise),), noises=(noise,),
+        rirs=(write("room", 0.1),), talks=(noise,),
+    )  # fmt: skip
 
 
 def hear(bundle: Bundle, found: TestSet, *names: str) -> Scored:
@@ -152,8 +153,8 @@ def test_what_was_measured_is_stated_at_the_bundles_own_thresholds(
     for word, rows in points.items():
         by_set = {row["set"]: row for row in rows}
         same_words = "test, clean, words, same recordings"
-        assert list(by_set)[:4] == ["test, clean", "test, 10dB", "test, 0dB", "test, reverb"]
-        assert set(list(by_set)[4:]) == {"test, clean, noise", same_words}
+        assert list(by_set)[: len(MEASURE_ON)] == [f"test, {name}" for name in MEASURE_ON]
+        assert set(list(by_set)[len(MEASURE_ON) :]) == {"test, clean, noise", same_words}
         assert {row["threshold"] for row in rows} == {bundle.decision[word].threshold}
         assert {row["clips"] for row in rows} == {2}
         whole, noise, words = rows[0], by_set["test, clean, noise"], by_set[same_words]

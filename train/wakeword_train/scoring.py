@@ -41,6 +41,7 @@ def score(
     *,
     seed: int = 1,
     tolerance_ms: int = 700,
+    speeds: Sequence[float] = (1.0,),
     progress: Progress = lambda *_: None,
 ) -> Scored:
     """Hear all recordings.
@@ -49,7 +50,8 @@ def score(
     (`wakeword_train.conditions`). Clips of other words are joined, label by label, with 0.5 s gaps,
     and heard as one stream; those of the collection that the word's own clips come from are a part
     by themselves, since what differs there is the word alone. Hours count the clips alone. Long
-    streams are heard as they are. Negatives are heard clean.
+    streams are heard as they are. Negatives are heard clean, at each of ``speeds`` (and as much
+    higher), which count as hours of their own.
 
     Where nobody labelled the word's end it is estimated from energy: the end of the last frame
     within 30 dB of the loudest 50 ms of the clean clip (`wakeword_train.data.corpus.word_span`,
@@ -80,7 +82,11 @@ def score(
                 tolerance=tolerance_ms * 16,
             )
         )  # fmt: skip
-    return Scored(utterances, _streams(detector, recordings, seed, progress))
+    streams: dict[str, list[Stream]] = {word: [] for word in detector.words}
+    for speed in speeds:
+        for word, some in _streams(detector, recordings, seed, speed, progress).items():
+            streams[word] += some
+    return Scored(utterances, streams)
 
 
 def hear_words(
@@ -173,8 +179,21 @@ def _direct(samples: NDArray[np.int16]) -> NDArray[np.float32]:
     return np.asarray(rir[int(np.abs(rir).argmax()) :], np.float32)
 
 
+def _at_speed(path: Path, speed: float) -> Iterator[NDArray[np.int16]]:
+    """Read a file in chunks, played faster and higher (above 1) or slower and lower."""
+    if speed == 1:
+        yield from iter_audio(path)
+        return
+    import soxr
+
+    stream = soxr.ResampleStream(RATE_HZ * speed, RATE_HZ, 1, dtype="int16")
+    for chunk in iter_audio(path):
+        yield stream.resample_chunk(chunk)
+    yield stream.resample_chunk(np.zeros(0, np.int16), last=True)
+
+
 def _streams(
-    detector: Detector, recordings: TestSet, seed: int, progress: Progress
+    detector: Detector, recordings: TestSet, seed: int, speed: float, progress: Progress
 ) -> dict[str, list[Stream]]:
     """Hear everything as negatives of the words it does not contain."""
     streams: dict[str, list[Stream]] = {word: [] for word in detector.words}
@@ -194,7 +213,7 @@ def _streams(
         pieces: list[tuple[int, str]] = []
         for clip in clips:
             pieces.append((LEAD + heard + GAP * len(pieces), str(clip.path)))
-            for chunk in iter_audio(clip.path):
+            for chunk in _at_speed(clip.path, speed):
                 heard += len(chunk)
                 found.append(detector.scores(chunk))
             found.append(detector.scores(gap))

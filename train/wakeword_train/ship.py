@@ -36,6 +36,7 @@ __all__ = ["calibrate", "ledger", "measure", "quantise", "some_windows"]
 log = logging.getLogger(__name__)
 RANGES_OF = (3, 15, 60)  # windows
 CALIBRATE_ON = ("clean", "10dB", "0dB", "talk")
+SPEEDS = (0.93, 1.0, 1.07)  # negatives are few: other speeds make other voices of them
 HELD = ("speech", SAME_WORDS)
 MEASURE_ON = ("clean", "10dB", "0dB", "reverb", "talk", "talk-10dB")
 Converted = tuple[bytes, dict[str, list[str]]]  # of `convert`
@@ -108,7 +109,7 @@ def quantise(
 
 
 def calibrate(bundle: Bundle, heard: Scored, fa_per_hour: float) -> dict[str, DecisionConfig]:
-    """Choose each word's threshold on sound that no part of training heard.
+    """Choose each word's threshold on sound that no part of training heard, at `SPEEDS` at best.
 
     The threshold is the middle of those with the fewest misses, clean and in noise, that hold
     ``fa_per_hour`` in long speech and in the words of the same recordings, each by itself. A part

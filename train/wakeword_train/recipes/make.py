@@ -43,6 +43,7 @@ from wakeword_train.report import gather, write_report
 from wakeword_train.ship import (
     CALIBRATE_ON,
     MEASURE_ON,
+    SPEEDS,
     calibrate,
     commit,
     ledger,
@@ -134,7 +135,7 @@ def run(
     with _timed(stages, "choosing the threshold"):
         heard, _ = hear(
             draft, dev, CALIBRATE_ON, featured,
-            lambda _, done, total: progress("calibrate", done, total),
+            lambda _, done, total: progress("calibrate", done, total), SPEEDS,
         )  # fmt: skip
         decision = calibrate(draft, heard, recipe.fa_per_hour)
     chosen = rewrite(

@@ -127,15 +127,22 @@ def conditions_of(found: TestSet, names: Sequence[str]) -> list[Condition]:
 
 
 def hear(
-    bundle: Bundle, found: TestSet, names: Sequence[str], pack: Pack | None, progress: Progress
+    bundle: Bundle,
+    found: TestSet,
+    names: Sequence[str],
+    pack: Pack | None,
+    progress: Progress,
+    speeds: Sequence[float] = (1.0,),
 ) -> tuple[Scored, list[Condition]]:
     """Hear a part; sound without the word comes from the pack too, where one is given.
+
+    Recordings without the word are heard at each of ``speeds``, see `wakeword_train.scoring.score`.
 
     Returns:
         What was heard, and under which conditions.
     """
     conditions = conditions_of(found, names)
-    scored = score(Detector([(bundle, None)]), found, conditions, progress=progress)
+    scored = score(Detector([(bundle, None)]), found, conditions, speeds=speeds, progress=progress)
     if pack is None:
         return scored, conditions
     more = hear_features(bundle, read_dev(pack.folder))
