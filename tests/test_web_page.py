@@ -15,7 +15,7 @@ import trustme
 from tests.daemon_kit import PATIENCE_S, until
 from tests.test_sources import device
 from tests.test_web_server import clips, said
-from tests.web_kit import CONFIG, DEMO, HISS, Daemon, Desk
+from tests.web_kit import CLEAN, CONFIG, DEMO, HISS, OWN, Daemon, Desk
 from wakeword.daemon.config import read_config
 from wakeword.shelf import read_table
 
@@ -128,33 +128,37 @@ def test_a_threshold_moves_with_what_was_measured_and_is_written(
     with Daemon(tmp_path) as daemon, opened(browser, daemon) as page:
         card = page.locator(".word").first
         slider = page.get_by_role("slider", name="Threshold of “computer”", exact=True)
-        assert slider.input_value() == "0.71"
+        assert float(slider.input_value()) == pytest.approx(OWN, abs=0.006)
+        missed = f"{100 * CLEAN['frr']:.1f} %"
+        alarms = f"{CLEAN['fa_per_hour']:.2f} / h"
         shown = card.locator(".big").inner_text().replace("\u00a0", " ")
-        assert "2.8 %" in shown
-        assert "4.40 / h" in shown
+        assert missed in shown
+        assert alarms in shown
         save = page.get_by_role("button", name="Save the threshold of “computer”")
         assert save.is_disabled()
         slider.focus()
         for _ in range(5):
             page.keyboard.press("ArrowRight")
-        card.locator("text=at least 2.8 %").first.wait_for()
-        card.locator("text=at most 4.40 / h").first.wait_for()
+        higher = float(slider.input_value())
+        assert higher == pytest.approx(OWN + 0.05, abs=0.006)
+        card.locator(f"text=at least {missed}").first.wait_for()
+        card.locator(f"text=at most {alarms}").first.wait_for()
         card.locator("text=in force, not saved").wait_for()
-        assert "threshold = 0.76" not in daemon.path.read_text()
-        until(lambda: daemon.service._wanted.words["computer"].threshold == 0.76, "trying it")
+        assert f"threshold = {higher:g}" not in daemon.path.read_text()
+        until(lambda: daemon.service._wanted.words["computer"].threshold == higher, "trying it")
         save.click()
         card.locator("text=saved").wait_for()
-        until(lambda: "threshold = 0.76" in daemon.path.read_text(), "writing")
+        until(lambda: f"threshold = {higher:g}" in daemon.path.read_text(), "writing")
         assert "# higher: fewer" in daemon.path.read_text()
         daemon.say(HISS[:8000])
-        until(lambda: daemon.service.models.threshold_of()["computer"] == 0.76, "taking it over")
+        until(lambda: daemon.service.models.threshold_of()["computer"] == higher, "taking it over")
         number = page.get_by_role("spinbutton", name="Threshold of “computer”, as a number")
-        number.fill("0.4")
+        number.fill("0.1")
         number.press("Enter")
-        card.locator("text=at most 2.8 %").first.wait_for()
-        until(lambda: daemon.service._wanted.words["computer"].threshold == 0.4, "trying it")
+        card.locator(f"text=at most {missed}").first.wait_for()
+        until(lambda: daemon.service._wanted.words["computer"].threshold == 0.1, "trying it")
         page.get_by_role("button", name="Undo the threshold of “computer”").click()
-        until(lambda: daemon.service._wanted.words["computer"].threshold == 0.76, "undoing it")
+        until(lambda: daemon.service._wanted.words["computer"].threshold == higher, "undoing it")
 
 
 def test_a_threshold_that_cannot_be_written_is_said(browser: Any, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from tests.daemon_kit import PATIENCE_S, until
 from tests.test_sources import FakeSoundDevice, device
-from tests.web_kit import CONFIG, DEMO, HISS, Daemon, Desk, parsed
+from tests.web_kit import CLEAN, CONFIG, DEMO, HISS, OWN, Daemon, Desk, parsed
 from wakeword.daemon.config import read_config
 from wakeword.errors import ConfigError
 from wakeword.shelf import read_table
@@ -307,9 +307,9 @@ def test_an_open_page_is_told_sound_scores_and_words(tmp_path: Path) -> None:
         np.testing.assert_array_equal(low, columns.min(axis=1))
         np.testing.assert_array_equal(high, columns.max(axis=1))
         (heard,) = page.messages("heard")
-        assert (heard["word"], heard["threshold"], heard["why_not"]) == ("computer", 0.71, "")
+        assert (heard["word"], heard["threshold"], heard["why_not"]) == ("computer", OWN, "")
         scores = {row[0]: row[1] for f in frames for row in f["scores"]}
-        assert max(scores.values()) >= 0.71 > scores[min(scores)]
+        assert max(scores.values()) >= OWN > scores[min(scores)]
         page.wire.close()
         until(lambda: not daemon.server.feeds, "leaving")
         assert not daemon.server.monitor.watched
@@ -426,7 +426,7 @@ def test_the_state_says_what_is_in_force_and_what_is_written(tmp_path: Path) -> 
     with Daemon(tmp_path) as daemon:
         state = daemon.json("/api/state")
         assert [w["word"] for w in state["words"]] == ["computer", "jarvis"]
-        assert state["words"][0]["threshold"] == state["words"][0]["own"] == 0.71
+        assert state["words"][0]["threshold"] == state["words"][0]["own"] == OWN
         assert state["file"]["thresholds"] == {"computer": None, "jarvis": None}
         daemon.path.write_text("broken")
         assert "not TOML" in daemon.json("/api/state")["file"]["trouble"]
@@ -463,12 +463,14 @@ def test_a_threshold_is_written_and_its_comment_stays(tmp_path: Path) -> None:
 
 
 def test_figures_are_those_that_were_measured(daemon: Daemon) -> None:
-    here = daemon.json("/api/figures?word=computer&threshold=0.71")
+    here = daemon.json(f"/api/figures?word=computer&threshold={OWN}")
     assert here["basis"] == "bundle"
     first = here["misses"][0]
-    assert (first["name"], first["events"], first["trials"]) == ("test, clean", 3, 106)
+    assert [first["name"], first["events"], first["trials"]] == [
+        CLEAN["set"], CLEAN["misses"], CLEAN["clips"],
+    ]  # fmt: skip
     assert {m["bound"] for m in here["misses"]} == {""}
-    above = daemon.json("/api/figures?word=computer&threshold=0.8")
+    above = daemon.json(f"/api/figures?word=computer&threshold={OWN + 0.05}")
     assert {m["bound"] for m in above["misses"]} == {"least"}
     assert {a["bound"] for a in above["alarms"]} == {"most"}
     for query, status in (
@@ -617,7 +619,7 @@ def test_clips_are_judged_and_a_threshold_follows(tmp_path: Path) -> None:
         assert [c["id"] for c in review["clips"]] == ["a-2", "a-1", "a-0"]
         (advice,) = review["advice"]
         assert advice["better"] == {"threshold": 0.751, "yes": 1, "no": 0}
-        assert advice["now"] == {"threshold": 0.71, "yes": 1, "no": 1}
+        assert advice["now"] == {"threshold": OWN, "yes": 1, "no": 1}
         np.testing.assert_array_equal(wav(daemon.ask("/api/review/a-0.wav")[2]), DEMO[:16_000])
         review = daemon.json("/api/review", {"id": "a-0", "label": "no"})
         assert review["advice"][0]["better"]["threshold"] == 0.801

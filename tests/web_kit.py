@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from tests.daemon_kit import PATIENCE_S, until
 from tests.test_sources import FakeSoundDevice, FakeStream
 from wakeword.audio import RATE_HZ, read_audio
+from wakeword.bundle import read_bundle, shipped
 from wakeword.daemon.service import Service
 from wakeword.sources import Chunk
 from wakeword.web.server import WebServer
@@ -25,6 +26,9 @@ from wakeword.web.server import WebServer
 ROOT = Path(__file__).parents[1]
 DEMO = read_audio(ROOT / "wakeword/demo/computer.flac")
 HISS = np.random.default_rng(5).normal(0, 20, 60 * RATE_HZ).astype(np.int16)
+SHIPPED = read_bundle(shipped()["computer_jarvis"])
+OWN = SHIPPED.decision["computer"].threshold
+CLEAN = SHIPPED.operating_points["computer"][0]
 CONFIG = """
 state = "state"
 [word.computer]  # ours

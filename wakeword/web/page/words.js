@@ -111,6 +111,7 @@ function makeCard(word) {
 
 const NAMES = {
   clean: "quiet", "10dB": "noise, 10 dB", "0dB": "noise, 0 dB", reverb: "in a room", all: "in all",
+  talk: "after talk", "talk-10dB": "after talk, noise, 10 dB",
 };
 const asked = new Map(); // word: { value, busy }
 
