@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,10 +21,22 @@ from numpy.typing import NDArray
 
 from wakeword.errors import ConfigError, ExportError
 
-__all__ = ["SCHEMES", "Scheme", "convert_module"]
+__all__ = ["SCHEMES", "Converted", "Part", "Scheme", "convert_module", "convert_modules"]
 
 Scheme = Literal["float32", "16x8", "int8"]
 SCHEMES: tuple[Scheme, ...] = ("float32", "16x8", "int8")
+Converted = dict[Scheme, tuple[bytes, dict[str, list[str]]]]
+"""For each scheme the TFLite file, and the names of its inputs and outputs in its order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One step to convert; the fields are the arguments of :func:`convert_module`."""
+
+    module: Any
+    step: Any
+    calibration: Mapping[str, NDArray[Any]] | None
+    bounded: Collection[str] = ()
 
 
 def convert_module(
@@ -33,7 +46,7 @@ def convert_module(
     schemes: Sequence[Scheme],
     calibration: Mapping[str, NDArray[Any]] | None,
     bounded: Collection[str],
-) -> dict[Scheme, tuple[bytes, dict[str, list[str]]]]:
+) -> Converted:
     """Convert a step.
 
     Args:
@@ -44,43 +57,66 @@ def convert_module(
             array whose first axis counts the steps. Needed unless all is float32.
         bounded: names of the states that lie in (-1, 1).
 
-    Returns:
-        For each scheme the TFLite file, and the names of its inputs and outputs in its order.
-
     Raises:
         ConfigError: an unknown scheme, or no calibration for one that needs it.
         ExportError: the step's weights do not fit, or the converter failed; its last words are in
             the message.
     """
-    import tensorflow as tf
+    part = Part(module=module, step=step, calibration=calibration, bounded=bounded)
+    return convert_modules({"step": part}, schemes=schemes)["step"]
 
+
+def convert_modules(
+    parts: Mapping[str, Part], *, schemes: Sequence[Scheme]
+) -> dict[str, Converted]:
+    """Convert the steps that one model is made of, by their names, in one process.
+
+    Raises:
+        ConfigError, ExportError: as :func:`convert_module`.
+    """
     for scheme in schemes:
         if scheme not in SCHEMES:
             raise ConfigError(f"scheme={scheme!r}: choose one of {', '.join(SCHEMES)}")
-        if scheme != "float32" and not calibration:
+        if scheme != "float32" and not all(part.calibration for part in parts.values()):
             raise ConfigError(f"scheme={scheme!r}: needs calibration, the inputs of a float run")
     with tempfile.TemporaryDirectory() as folder:
-        base = Path(folder)
-        try:
-            tf.saved_model.save(module, str(base / "saved"), signatures={"serving_default": step})
-        except ValueError as exc:
-            raise ExportError(f"the step cannot be traced: {exc}") from exc
-        if calibration is not None:
-            named: dict[str, Any] = dict(calibration)
-            np.savez(base / "calibration.npz", **named)
-        (base / "step.json").write_text(
-            json.dumps({"schemes": list(schemes), "bounded": sorted(bounded)})
-        )
+        bases = {name: Path(folder) / name for name in parts}
+        for name, part in parts.items():
+            _save(bases[name], part, schemes)
         done = subprocess.run(
-            [sys.executable, "-m", "wakeword_train.tflite_step", str(base)],
+            [sys.executable, "-m", "wakeword_train.tflite_step", *map(str, bases.values())],
             capture_output=True,
             text=True,
             check=False,
             # Import what this process imports, also where nothing is installed.
             env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
         )
-        if done.returncode != 0 or not (base / "tensors.json").is_file():
+        if done.returncode != 0 or not all((b / "tensors.json").is_file() for b in bases.values()):
             tail = " | ".join(done.stderr.strip().splitlines()[-3:])
             raise ExportError(f"the TFLite converter ended with {done.returncode}: {tail}")
-        tensors = json.loads((base / "tensors.json").read_text())
-        return {s: ((base / f"{s}.tflite").read_bytes(), tensors[s]) for s in schemes}
+        return {name: _read(base, schemes) for name, base in bases.items()}
+
+
+def _save(base: Path, part: Part, schemes: Sequence[Scheme]) -> None:
+    """Lay out one step for the converter."""
+    import tensorflow as tf
+
+    base.mkdir()
+    try:
+        tf.saved_model.save(
+            part.module, str(base / "saved"), signatures={"serving_default": part.step}
+        )
+    except ValueError as exc:
+        raise ExportError(f"the step cannot be traced: {exc}") from exc
+    if part.calibration is not None:
+        named: dict[str, Any] = dict(part.calibration)
+        np.savez(base / "calibration.npz", **named)
+    (base / "step.json").write_text(
+        json.dumps({"schemes": list(schemes), "bounded": sorted(part.bounded)})
+    )
+
+
+def _read(base: Path, schemes: Sequence[Scheme]) -> Converted:
+    """Read what the converter made."""
+    tensors = json.loads((base / "tensors.json").read_text())
+    return {s: ((base / f"{s}.tflite").read_bytes(), tensors[s]) for s in schemes}

@@ -1,6 +1,6 @@
-"""Convert one step to TFLite: ``python -m wakeword_train.tflite_step FOLDER``, by `step_export`.
+"""Convert steps to TFLite: ``python -m wakeword_train.tflite_step FOLDER...``, by `step_export`.
 
-FOLDER holds the step as a SavedModel in ``saved``, ``step.json`` and, to quantise,
+Each FOLDER holds a step as a SavedModel in ``saved``, ``step.json`` and, to quantise,
 ``calibration.npz``; ``SCHEME.tflite`` for each scheme and ``tensors.json`` are written there.
 """
 
@@ -127,4 +127,5 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    for argument in sys.argv[1:]:
+        main(Path(argument))

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from wakeword.sequence_bundle import GraphFile
 from wakeword_train.layers import LSTM, Stack
-from wakeword_train.step_export import Scheme, convert_module
+from wakeword_train.step_export import Converted, Part, Scheme, convert_modules
 
-__all__ = ["Seen", "follow", "stack_graphs"]
+__all__ = ["Seen", "follow", "graph_files", "plain_part", "stack_graphs", "stack_part"]
 
 Tensor = Any
 Seen = dict[str, NDArray[Any]]
@@ -73,20 +73,47 @@ def stack_graphs(
         ConfigError: a layer that does not stream.
         ExportError: the converter failed.
     """
+    part = stack_part(stack, spec, take, give, seen=seen)
+    return graph_files(convert_modules({"step": part}, schemes=schemes)["step"])
+
+
+def stack_part(
+    stack: Stack,
+    spec: Any,
+    take: Callable[[Tensor], Tensor],
+    give: Callable[[Tensor], dict[str, Tensor]],
+    *,
+    seen: Mapping[str, NDArray[Any]] | None = None,
+) -> Part:
+    """Make a step to convert; see :func:`stack_graphs`."""
     zero = stack.initial_state(1)
     flat = tf.nest.flatten(zero)
     states = [tf.TensorSpec(tuple(s.shape), s.dtype, name=f"state_{i}") for i, s in enumerate(flat)]
 
-    @tf.function(input_signature=[spec, *states], autograph=False)
     def step(x: Tensor, *given: Tensor) -> dict[str, Tensor]:
         y, after = stack.plain_step(take(x), tf.nest.pack_sequence_as(zero, given))
         nexts = {f"next_{i}": s for i, s in enumerate(tf.nest.flatten(after))}
         return {**give(y), **nexts}
 
-    module = tf.Module()
-    module.step = step
     bounded = [f"state_{i}" for i, has in enumerate(_bounded(stack)) if has]
-    found = convert_module(module, step, schemes=schemes, calibration=seen, bounded=bounded)
+    return plain_part(step, [spec, *states], seen=seen, bounded=bounded)
+
+
+def plain_part(
+    function: Callable[..., dict[str, Tensor]],
+    specs: Sequence[Any],
+    *,
+    seen: Mapping[str, NDArray[Any]] | None = None,
+    bounded: Sequence[str] = (),
+) -> Part:
+    """Make a graph to convert of a function: inputs as in ``specs``, outputs by name."""
+    module = tf.Module()
+    module.step = tf.function(function, input_signature=list(specs), autograph=False)
+    return Part(module=module, step=module.step, calibration=seen, bounded=bounded)
+
+
+def graph_files(found: Converted) -> dict[Scheme, GraphFile]:
+    """Name the ends of what was converted."""
     return {
         scheme: GraphFile(model, tuple(ends["inputs"]), tuple(ends["outputs"]))
         for scheme, (model, ends) in found.items()
