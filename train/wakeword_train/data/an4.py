@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wakeword.errors import AudioFormatError, ConfigError
+from wakeword.mfcc import COEFFICIENTS
 
 __all__ = ["COEFFICIENTS", "FRAMES_PER_S", "Utterance", "read_an4", "read_cepstra"]
 
-COEFFICIENTS = 13
 FRAMES_PER_S = 100
 PARTS = {"train": "an4_clstk", "test": "an4test_clstk"}
 MAX_FILE = 1 << 24  # bytes
