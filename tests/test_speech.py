@@ -297,6 +297,7 @@ def test_the_recogniser_hears_what_the_whole_model_hears(
     found = one.finish()[0]
     assert found.text == wanted.text
     assert abs(found.score - wanted.score) < 1e-3  # 23 steps in single precision
+    assert one.plain == greedy_texts([whole], LETTERS)[0]
     from wakeword_train.models.acoustic import to_graph
 
     with pytest.raises(ConfigError, match="bidirectional model has no step"):

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wakeword.cli_service import add_service_commands
+from wakeword.cli_service import add_assistant, add_service_commands
 from wakeword.errors import WakewordError
 
 __all__ = ["main"]
@@ -85,6 +85,8 @@ def _run(arguments: list[str]) -> int:
         parser.error("--plot draws in place of the table: leave --json out")
     if args.command == "record":
         _check_record(parser, args)
+    if args.command == "assistant" and args.no_wake and args.file is None:
+        parser.error("--no-wake is for a FILE")
     if args.verbose:
         log.setLevel(logging.DEBUG)
     elif args.quiet:
@@ -261,6 +263,7 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     add_service_commands(commands, common)
+    add_assistant(commands, common, [model, named])
     commands.add_parser("devices", parents=[common], help="list what can record")
     commands.add_parser("models", parents=[common], help="list the models that come with this")
     info = commands.add_parser("info", parents=[common], help="show what a bundle is and can do")

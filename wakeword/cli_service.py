@@ -5,7 +5,36 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-__all__ = ["add_service_commands"]
+__all__ = ["add_assistant", "add_service_commands"]
+
+
+def add_assistant(
+    commands: Any, common: argparse.ArgumentParser, listening: list[argparse.ArgumentParser]
+) -> None:
+    """Describe ``assistant``.
+
+    Args:
+        commands, common: see :func:`add_service_commands`.
+        listening: the options of who listens for words.
+    """
+    parser = commands.add_parser(
+        "assistant",
+        parents=[common, *listening],
+        help="hear a word, then a command, and say what it asks for",
+        description="Hear a wake word, write the command after it, and tell its intent, slots, "
+        "names and sentiment, each by a small model of --models. Say the word, wait a moment, and "
+        "give the command.",
+    )
+    sound = parser.add_mutually_exclusive_group(required=True)
+    sound.add_argument("file", nargs="?", metavar="FILE", help="WAV, FLAC, Ogg, Opus or MP3")
+    sound.add_argument("--mic", action="store_true", help="listen live, until Ctrl-C")
+    sound.add_argument("--text", metavar="TEXT", help="read a command, in place of hearing one")
+    parser.add_argument(
+        "--models", required=True, dest="folder", metavar="DIR",
+        help="folder that the recipes ctc, intents, entities and sentiment were told to write to",
+    )  # fmt: skip
+    parser.add_argument("--no-wake", action="store_true", help="take all of FILE as one command")
+    parser.add_argument("--device", metavar="D", help="index or part of the name of a microphone")
 
 
 def add_service_commands(commands: Any, common: argparse.ArgumentParser) -> None:

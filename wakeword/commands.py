@@ -24,6 +24,7 @@ from wakeword.quiet import quiet_runtime
 from wakeword.sources import Chunk, raw_chunks
 
 __all__ = [
+    "assistant",
     "daemon",
     "detect",
     "devices",
@@ -249,6 +250,13 @@ def daemon(args: argparse.Namespace) -> int:
     from wakeword.daemon.command import daemon as run
 
     return run(args)
+
+
+def assistant(args: argparse.Namespace) -> int:
+    """Hear commands and say what they ask for."""
+    from wakeword import assistant_command as module
+
+    return module.assistant(args)
 
 
 def models(args: argparse.Namespace) -> int:

@@ -138,6 +138,11 @@ class Detector:
         return np.array([d.prob for row in self._deciders for _, _, d in row], np.float32)
 
     @property
+    def size(self) -> int:
+        """Bytes of all models."""
+        return sum(len(ears.bundle.model_bytes) for ears in self._ears)
+
+    @property
     def thresholds(self) -> dict[str, float]:
         """The threshold in force of each word."""
         return {w: d.config.threshold for row in self._deciders for _, w, d in row}

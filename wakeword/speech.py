@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wakeword.cepstra import Normaliser
-from wakeword.decode import CtcBeam, CtcText, WordFusion
+from wakeword.decode import CtcBeam, CtcText, WordFusion, collapse
 from wakeword.errors import BundleError
 from wakeword.language.neural import log_softmax
 from wakeword.language.ngram import NgramModel
@@ -24,7 +24,8 @@ class Recogniser:
     """Hears a stream of cepstra and writes what is said.
 
     ``feed(frames)`` gives the best text so far, ``finish()`` the texts at the end; any chunking
-    gives the same. ``reset()`` begins anew.
+    gives the same. ``reset()`` begins anew. ``feed`` is ``search`` of ``log_probs``, for who wants
+    to know what each costs; ``plain`` is the text of letters alone, whatever words there are.
 
     Args:
         bundle: for the task "speech", or the path of its JSON.
@@ -74,7 +75,7 @@ class Recogniser:
                 f"{self.graph.outputs}; need frames (1, at least the stride {stride}, {bins}) "
                 f"and logits (1, {len(letters) + 1}), one for each letter and the blank"
             )
-        self.stride = stride
+        self.bins, self.stride = bins, stride
         self._overlap = frames[1] - stride
         fusion = None
         if words is not None:
@@ -92,6 +93,7 @@ class Recogniser:
         self._beam.reset()
         self._state = self.graph.initial_state()
         self._held = np.zeros((self._overlap, len(self._normaliser.mean)), np.float32)
+        self._path: list[int] = []
 
     def feed(self, frames: NDArray[Any]) -> str:
         """Hear the next frames (t, F), 100 a second; give the best text so far.
@@ -99,14 +101,25 @@ class Recogniser:
         Raises:
             AudioFormatError: another shape, or NaN.
         """
-        self._beam.feed(self.log_probs(frames))
+        return self.search(self.log_probs(frames))
+
+    def search(self, log_probs: NDArray[np.float32]) -> str:
+        """Look for the text of what :meth:`log_probs` gave; give the best so far."""
+        self._beam.feed(log_probs)
+        self._path += log_probs.argmax(axis=1).tolist()
         return self._beam.best(1)[0].text
+
+    @property
+    def plain(self) -> str:
+        """The letters that are likeliest in each step: the text so far without a model of words."""
+        text = "".join(self._beam.alphabet[i] for i in collapse(self._path))
+        return " ".join(text.split())
 
     def finish(self, count: int | None = 1) -> list[CtcText]:
         """Hear the rest of a step; give the ``count`` likeliest texts, best first."""
         if missing := -(len(self._held) - self._overlap) % self.stride:
             rest = np.zeros((missing, self._held.shape[1]), np.float32)
-            self._beam.feed(self._steps(rest))
+            self.search(self._steps(rest))
         return self._beam.finish(count)
 
     def log_probs(self, frames: NDArray[Any]) -> NDArray[np.float32]:
