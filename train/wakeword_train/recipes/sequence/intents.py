@@ -68,10 +68,14 @@ class Config:
     batches: tuple[int, int, int] = (3_200, 2_200, 600)
     rate: float = 2e-3
     sentences: int = 0
+    sets: tuple[str, ...] = SETS
 
 
 CONFIG = Config()
-SMALL = Config(units=12, affix=4, words=100, batch=8, batches=(20, 20, 20), sentences=60)
+SMALL = Config(
+    units=12, affix=4, words=100, batch=8, batches=(20, 20, 20), sentences=60,
+    sets=("atis", "commands"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,7 +91,7 @@ def load(run: Run) -> Data:
     """Read the three sets; of AN4 every tenth sentence of training validates."""
     config = run.config
     archive = run.file("slu/atis_snips.tar.gz")
-    parts = {name: read_slots(archive, name) for name in SETS[:2]}
+    parts = {name: read_slots(archive, name) for name in config.sets if name != "commands"}
     spoken = {
         part: [label_command(u.text.split()) for u in clips]
         for part, clips in read_an4(run.file("speech/an4.tar.xz")).items()
@@ -100,7 +104,7 @@ def load(run: Run) -> Data:
     more = dict.fromkeys(SETS[:2], vectors[0][: config.words])
     symbols = {
         name: Symbols.of(parts[name]["train"], affixes=True, more=more.get(name, ()))
-        for name in SETS
+        for name in config.sets
     }
     return Data(parts, symbols, vectors)
 
@@ -121,8 +125,9 @@ def build(run: Run, data: Data) -> dict[str, SentenceNet]:
 
 def fit(run: Run, data: Data, nets: dict[str, SentenceNet]) -> None:
     """Train each, checked on its part for validation: slots and intents together."""
-    for name, batches in zip(SETS, run.config.batches, strict=True):
-        net, symbols, valid = nets[name], data.symbols[name], data.parts[name]["valid"]
+    for name, net in nets.items():
+        symbols, valid = data.symbols[name], data.parts[name]["valid"]
+        batches = run.config.batches[SETS.index(name)]
 
         def check(net: Any = net, symbols: Symbols = symbols, valid: Any = valid) -> float:
             guess = read_all(net, symbols, valid)
@@ -141,7 +146,7 @@ def fit(run: Run, data: Data, nets: dict[str, SentenceNet]) -> None:
 def evaluate(run: Run, data: Data, nets: dict[str, SentenceNet]) -> Sequence[Row]:
     """Measure slots and intents on the test parts."""
     rows = []
-    for name in SETS:
+    for name in nets:
         train, test = data.parts[name]["train"], data.parts[name]["test"]
         guess = read_all(nets[name], data.symbols[name], test)
         cheap = crf = plain = None
